@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What is known of one service at one site, from its reports and from what the edges sent.
+ *
+ * Reports carry totals, so rates are taken over windows of our choosing and lost reports
+ * cost nothing. `background` is what arrives at the site without having been sent by any
+ * known edge: reported arrivals minus the edges' share. Every input has an age:
+ * past its validity the load is unknown (ESTIMATE_SILENT). Pure; now_s is any monotonic clock.
+ */
+#pragma once
+
+#include "queue.h"
+#include <stdbool.h>
+#include <stdint.h>
+#include <suanlu/telemetry.pb-c.h>
+
+enum estimate_state {
+	ESTIMATE_NEVER,	 /* no report yet */
+	ESTIMATE_FRESH,	 /* last report within its validity */
+	ESTIMATE_SILENT, /* reports stopped: neither load nor life is known */
+};
+
+struct estimate {
+	uint32_t servers_max; /* configured bound: the site's claim is cut to it */
+	double valid_until_s;
+	double last_report_s; /* negative: never */
+	double measured_at_s; /* of the last report, on our clock */
+	/* from the last report */
+	uint32_t servers, in_flight, queued;
+	double service_time_s; /* smoothed */
+	double scv_service;    /* 1 until a site says otherwise */
+	/* rates */
+	uint64_t arrivals_total, completions_total;
+	double arrivals_per_s, background_per_s; /* smoothed */
+	/* bookkeeping of estimate.c */
+	double sent_per_s;
+	double window_s, window_arrivals;
+};
+
+void estimate_init(struct estimate *estimate, uint32_t servers_max);
+
+/*
+ * A verified report about this service arrived. sent_per_s: what all known edges together
+ * have been sending this service to this site at the time of the measurement.
+ */
+void estimate_report(struct estimate *estimate, const Suanlu__ServiceLoad *load, double now_s,
+		     double measured_at_s, double valid_for_s, double sent_per_s);
+
+enum estimate_state estimate_state(const struct estimate *estimate, double now_s);
+
+/* The queue to solve with now: backlog rolled forward over the report's age. */
+struct queue estimate_queue(const struct estimate *estimate, double now_s);

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A datagram becomes a report, or one named reason why not.
+ *
+ * Checks in this order, cheapest first: size, format, known key id, pairwise tag, decode,
+ * signature, sequence (replay), time, plausible values. Whatever fails is counted by
+ * reason and changes nothing. Pure: time is passed in. Called by control's event loop.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+#include <suanlu/config.h>
+#include <suanlu/telemetry.pb-c.h>
+
+#define VERIFY_REASONS(X)                                                                    \
+	X(ACCEPTED, "accepted")                                                              \
+	X(SIZE, "size")		      /* longer than 1,400 bytes or shorter than a header */ \
+	X(FORMAT, "format")	      /* not our magic or version */                         \
+	X(UNKNOWN_KEY, "unknown-key") /* no configured site or edge has this key id */       \
+	X(TAG, "tag")		      /* not made by that sender for us */                   \
+	X(DECODE, "decode")	      /* not a SignedReport or Report */                     \
+	X(SIGNATURE, "signature")                                                            \
+	X(REPLAYED, "replayed")	      /* sequence seen, or older than the window */          \
+	X(STALE, "stale")	      /* measured longer ago than it is valid */             \
+	X(FUTURE, "future")	      /* measured more than 1 s after our clock */           \
+	X(IMPLAUSIBLE, "implausible") /* a value that cannot be: NaN, negative, out of range */
+
+enum verify_reason {
+#define X(name, text) VERIFY_##name,
+	VERIFY_REASONS(X)
+#undef X
+		VERIFY_REASON_COUNT
+};
+
+const char *verify_reason_text(enum verify_reason reason);
+
+struct verify;
+
+/* `seed_file`: this node's key (sl_keygen). -errno; error->text says what and the remedy. */
+int verify_open(struct verify **out, const char *seed_file, struct config_error *error);
+void verify_close(struct verify *verify);
+
+/* Accept reports of this key; `sender` is the caller's, given back with each report.
+ * -EEXIST: the key, or another with the same id, is known. */
+int verify_add(struct verify *verify, const uint8_t key[SL_KEY_BYTES], unsigned sender);
+
+/*
+ * On VERIFY_ACCEPTED *report is the caller's (free with suanlu__report__free_unpacked(r, NULL))
+ * and *sender is set; on any other reason both are untouched.
+ */
+enum verify_reason verify_datagram(struct verify *verify, const uint8_t *data, size_t bytes,
+				   uint64_t now_us, Suanlu__Report **report, unsigned *sender);

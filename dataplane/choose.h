@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The site of a new flow: weighted rendezvous hashing (Thaler and Ravishankar 1998;
+ * weights by the exponential draw, -ln(u) / w, smallest wins).
+ *
+ * Over many flows each candidate gets exactly its weight's share; a changed weight moves
+ * only the flows it must; there is no table to build. The draw of a candidate depends on
+ * the flow's hash and the candidate's own key alone.
+ */
+#pragma once
+
+#include <stdint.h>
+#include <suanlu/route.h>
+
+struct choose_set {
+	uint32_t candidates;			      /* 0..SL_CANDIDATES_MAX */
+	_Alignas(64) uint32_t key[SL_CANDIDATES_MAX]; /* choose_key of the site's name */
+	float inverse_weight[SL_CANDIDATES_MAX];      /* infinite: takes no new flow */
+	uint16_t member[SL_CANDIDATES_MAX];
+};
+
+uint32_t choose_key(const char *site);
+
+/* Adds a candidate; weight 0 never wins. */
+void choose_add(struct choose_set *set, const char *site, uint32_t weight, uint16_t member);
+
+/* Index of the winner, -1 if no candidate has weight. */
+int choose(const struct choose_set *set, uint64_t hash);
+
+/* The score of one candidate, for explaining a choice: -log2(u) / weight. */
+float choose_score(const struct choose_set *set, uint64_t hash, unsigned candidate);

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The gateway's end of the overlay: End.DT46 (RFC 8986 section 4.8). Pure.
+ */
+#pragma once
+
+#include "parse.h"
+#include <netinet/in.h>
+
+#define DECAP_SIDS_MAX 16
+
+/* This node's SIDs; set at start, never changed. */
+struct decap_sids {
+	unsigned sids;
+	struct in6_addr prefix[DECAP_SIDS_MAX]; /* bits past the mask are zero */
+	struct in6_addr mask[DECAP_SIDS_MAX];
+};
+
+/*
+ * For a parsed packet whose upper-layer protocol is IPv4 (4) or IPv6 (41): checks that the
+ * outer destination is one of `sids` (else NOT_LOCAL) and that no segments are left
+ * (else BAD_SEGMENTS), carries congestion experienced inwards (RFC 6040 section 4.2: not-ECT inside
+ * and CE outside drops with BAD_HEADER), moves data and bytes to the inner packet and
+ * parses that (parse_ip). On any verdict but PARSE_OK the packet is not to be forwarded.
+ */
+enum sl_verdict decap(const struct decap_sids *sids, struct packet *packet);
+
+/* Adds prefix/bits. -ENOSPC, -EINVAL (bits > 128). */
+int decap_add(struct decap_sids *sids, const struct in6_addr *prefix, uint8_t bits);

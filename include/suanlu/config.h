@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The configuration of a node, one YAML file for its dataplane and its control
+ * (default /etc/suanlu/suanlu.yaml). Implemented by control/config.c, read by
+ * suanlu-dataplane, suanlu-control and `suanlu check`.
+ *
+ * config_load either returns a configuration in which every field has been checked and
+ * every default filled in, or says what is wrong: file, line, key, what was expected.
+ */
+#pragma once
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <suanlu/route.h>
+#include <sys/socket.h>
+
+#define SL_CONFIG_FILE "/etc/suanlu/suanlu.yaml"
+#define SL_RUN_DIR "/run/suanlu"
+#define SL_KEY_BYTES 32 /* Ed25519 public key */
+#define SL_PORTS_MAX 16
+#define SL_LABELS_MAX 16
+
+/* A gateway's own SID, behaviour End.DT46 (RFC 8986 section 4.8): packets to it are
+ * decapsulated and the inner packet is steered by this node's services. */
+struct config_local_sid {
+	struct in6_addr prefix;
+	uint8_t prefix_bits;
+};
+
+struct config_dataplane {
+	char (*port)[16]; /* interface names */
+	unsigned ports;
+	uint32_t pins;	/* flows to remember, all workers together */
+	unsigned *core; /* CPUs, one worker each; none: one worker on any CPU */
+	unsigned cores;
+	bool busy_poll;	 /* never sleep */
+	bool huge_pages; /* false: do not even try */
+	struct config_local_sid *sid;
+	unsigned sids;
+};
+
+struct config_site {
+	char name[SL_NAME_MAX];
+	bool has_key; /* no key: its load stays unknown */
+	uint8_t key[SL_KEY_BYTES];
+	struct sl_via via[SL_INNER_FAMILIES];
+	double delay_s;	  /* one way, from this node */
+	uint32_t servers; /* parallel servers it may claim at most, and is taken to have until it
+			     reports */
+	char (*label)[SL_NAME_MAX];
+	unsigned labels;
+};
+
+struct config_service {
+	char name[SL_NAME_MAX];
+	struct in_addr ipv4; /* as in struct sl_msg_service */
+	struct in6_addr ipv6;
+	uint16_t port;
+	uint8_t protocol;
+	enum sl_affinity affinity;
+	uint32_t idle_s;
+	double max_delay_s;	      /* one way path delay; infinite: no bound */
+	char (*require)[SL_NAME_MAX]; /* labels a site must have */
+	unsigned requires;
+	unsigned *site; /* indices into config.site; never empty */
+	unsigned sites;
+};
+
+/* Another edge that steers to the same sites: we tell each other our demand. */
+struct config_edge {
+	char name[SL_NAME_MAX];
+	uint8_t key[SL_KEY_BYTES];
+	struct sockaddr_storage address; /* where its control listens for telemetry */
+};
+
+enum config_steering {
+	CONFIG_STEERING_OPTIMAL, /* the solver */
+	CONFIG_STEERING_NEAREST, /* least path delay among the usable, for contrast */
+};
+
+struct config {
+	char node[SL_NAME_MAX];
+	struct in6_addr address; /* outer source of what this node encapsulates; :: none */
+	char *key_file;		 /* Ed25519 seed of this node; NULL: it can verify, not publish */
+	char *run_dir;
+	char *user; /* control drops to this user when started as root; NULL: stays */
+	enum config_steering steering;
+	struct config_dataplane dataplane;
+	struct sockaddr_storage telemetry_listen; /* UDP; ss_family 0: none */
+	struct sockaddr_storage metrics_listen;	  /* TCP, HTTP; ss_family 0: none */
+	uint32_t interval_ms;			  /* solve and demand reports, default 50 */
+	struct config_site *site;
+	unsigned sites;
+	struct config_service *service;
+	unsigned services;
+	struct config_edge *edge;
+	unsigned edges;
+};
+
+struct config_error {
+	char text[512]; /* "FILE:LINE: services[0].port: expected 1..65535, found 70000" */
+};
+
+/*
+ * Reads and checks `file`. On success *out owns everything (free with config_free) and 0
+ * is returned; else -errno, error->text says why, and *out is untouched.
+ */
+int config_load(const char *file, struct config **out, struct config_error *error);
+void config_free(struct config *config);

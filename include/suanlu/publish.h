@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * libsuanlu: publish the load of a data centre to suanlu edges.
+ *
+ *	struct sl_publisher *p;
+ *	if (sl_publisher_open(&p, "/etc/suanlu/site.key") < 0) ...
+ *	sl_publisher_add(p, "[2001:db8::1]:7801", "BASE64 PUBLIC KEY OF THE EDGE");
+ *	struct sl_load load = {.service = "infer", .servers = 8, ...};
+ *	sl_publish(p, &(struct sl_report){.load = &load, .loads = 1});
+ *
+ * Not thread-safe: one publisher per thread, each with its own key, or a lock. Functions
+ * return 0 or -errno; sl_publisher_error gives the reason in words. Nothing blocks.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define SL_KEY_TEXT 45 /* a base64 key with its final NUL */
+
+struct sl_publisher;
+
+/* One service at this site; see telemetry.proto for the meaning of each field. */
+struct sl_load {
+	const char *service;
+	uint32_t servers;
+	double service_time_s;
+	double service_scv; /* negative: unknown */
+	uint32_t in_flight, queued;
+	double arrivals_per_s, completions_per_s;
+	uint64_t arrivals, completions;
+	double cpu_utilisation; /* negative: unknown */
+};
+
+struct sl_demand {
+	const char *service;
+	double new_flows_per_s;
+	uint64_t new_flows;
+};
+
+struct sl_path {
+	const char *site;
+	double delay_s;
+};
+
+struct sl_report {
+	uint64_t measured_at_us; /* 0: now */
+	uint32_t valid_for_ms;	 /* 0: 500 */
+	const char *const *label;
+	size_t labels;
+	double price_per_hour, pue; /* 0: not said */
+	const struct sl_load *load;
+	size_t loads;
+	const struct sl_demand *demand;
+	size_t demands;
+	const struct sl_path *path;
+	size_t paths;
+};
+
+/* Reads a key made by `suanlu keygen`. -EACCES, -ENOENT, -EINVAL (not a key). */
+int sl_publisher_open(struct sl_publisher **out, const char *key_file);
+void sl_publisher_close(struct sl_publisher *publisher);
+
+/* Another receiver: "ADDRESS:PORT" or "[ADDRESS]:PORT", its public key in base64. */
+int sl_publisher_add(struct sl_publisher *publisher, const char *address, const char *public_key);
+
+/*
+ * Signs once and sends to every receiver, in as many reports as the services need.
+ * Returns 0 if every receiver's datagrams were handed to the kernel, else the first
+ * -errno; the other receivers still got theirs. An unreachable receiver is not fatal.
+ */
+int sl_publish(struct sl_publisher *publisher, const struct sl_report *report);
+
+/* Why the last call failed, one line; valid until the next call. */
+const char *sl_publisher_error(const struct sl_publisher *publisher);
+
+/* A new key pair: the secret into `file` (mode 0600, never overwrites: -EEXIST), the
+ * public key in base64 into `public_key`. */
+int sl_keygen(const char *file, char public_key[SL_KEY_TEXT]);
+
+/* The public key, base64, that belongs to the secret in `file`. */
+int sl_key_public(const char *file, char public_key[SL_KEY_TEXT]);
+
+#ifdef __cplusplus
+}
+#endif

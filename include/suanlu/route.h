@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Messages between suanlu-control (and the CLI) and suanlu-dataplane.
+ *
+ * A Unix SEQPACKET socket, RUN_DIR/dataplane.sock, where the dataplane
+ * listens. One message per datagram, host byte order, both ends on one machine;
+ * addresses are in network order. The dataplane checks every field and answers
+ * each SL_MSG_SERVICE and SL_MSG_WITHDRAW with one SL_MSG_ACK, in order, once its
+ * workers use the new routes (RCU swap done). A refused message changes nothing.
+ *
+ * A service is described whole, never by difference: its addresses and all of its
+ * candidates with their weights. So a lost connection is repaired by sending
+ * everything again, and SL_MSG_SYNC withdraws what was not named since SL_MSG_HELLO.
+ */
+#pragma once
+
+#include <netinet/in.h>
+#include <stdint.h>
+
+#define SL_ROUTE_VERSION 1
+
+#define SL_NAME_MAX 32 /* bytes with the final NUL: service, site and node names */
+#define SL_SERVICES_MAX 4096
+#define SL_CANDIDATES_MAX 64 /* sites per service */
+#define SL_SEGMENTS_MAX 3    /* two transit nodes and the site */
+
+enum sl_msg_type {
+	SL_MSG_HELLO = 1, /* control -> dataplane: header only, opens a full update */
+	SL_MSG_SERVICE,	  /* control -> dataplane: struct sl_msg_service */
+	SL_MSG_WITHDRAW,  /* control -> dataplane: struct sl_msg_withdraw */
+	SL_MSG_SYNC,	  /* control -> dataplane: header only, closes a full update */
+	SL_MSG_ACK,	  /* dataplane -> control: struct sl_msg_ack */
+	SL_MSG_TRACE,	  /* CLI -> dataplane: struct sl_msg_trace */
+	SL_MSG_TRACED,	  /* dataplane -> CLI: struct sl_msg_traced */
+	SL_MSG_STATE,	  /* CLI -> dataplane: header only, asks for next-hop states */
+	SL_MSG_TARGETS,	  /* dataplane -> CLI: struct sl_msg_targets, one per 64 targets */
+};
+
+struct sl_msg_header {
+	uint16_t version;    /* SL_ROUTE_VERSION */
+	uint16_t type;	     /* enum sl_msg_type */
+	uint32_t bytes;	     /* whole message, this header included */
+	uint64_t generation; /* sender's, rising; echoed in the answer */
+};
+_Static_assert(sizeof(struct sl_msg_header) == 16, "message header");
+
+/* How packets of one inner family reach a site. */
+enum sl_via_kind {
+	SL_VIA_NONE = 0, /* not reachable in this family */
+	SL_VIA_SRV6,	 /* H.Encaps.Red, RFC 8986 section 5.2: segments in travel order */
+	SL_VIA_L2,	 /* new Ethernet header only: segment[0] is the neighbour's
+			    address, IPv4 as ::ffff:a.b.c.d */
+};
+
+struct sl_via {
+	uint8_t kind; /* enum sl_via_kind */
+	uint8_t segments;
+	uint8_t zero[6];
+	struct in6_addr segment[SL_SEGMENTS_MAX];
+};
+_Static_assert(sizeof(struct sl_via) == 56, "via");
+
+enum { SL_INNER_IPV4 = 0, SL_INNER_IPV6 = 1, SL_INNER_FAMILIES = 2 };
+
+struct sl_candidate {
+	char site[SL_NAME_MAX];
+	uint32_t weight; /* share of new flows, relative; 0: keeps its pins, takes no new flow */
+	uint32_t zero;
+	struct sl_via via[SL_INNER_FAMILIES];
+};
+_Static_assert(sizeof(struct sl_candidate) == 152, "candidate");
+
+enum sl_affinity {
+	SL_AFFINITY_FLOW = 0, /* 5-tuple */
+	SL_AFFINITY_CLIENT,   /* source address */
+	SL_AFFINITY_NONE,     /* each datagram on its own */
+};
+
+/* Variable length: `candidates` elements of struct sl_candidate follow. */
+struct sl_msg_service {
+	struct sl_msg_header header;
+	char service[SL_NAME_MAX];
+	struct in_addr ipv4;  /* 0.0.0.0: none */
+	struct in6_addr ipv6; /* :: : none; at least one of the two is set */
+	uint16_t port;	      /* host order, 1..65535 */
+	uint8_t protocol;     /* IPPROTO_TCP or IPPROTO_UDP */
+	uint8_t affinity;     /* enum sl_affinity */
+	uint32_t idle_s;      /* a pin unused for so long is forgotten, 1..16383 */
+	uint32_t candidates;  /* 0..SL_CANDIDATES_MAX */
+	struct sl_candidate candidate[];
+};
+_Static_assert(sizeof(struct sl_msg_service) == 80, "service message");
+
+struct sl_msg_withdraw {
+	struct sl_msg_header header;
+	char service[SL_NAME_MAX];
+};
+
+enum sl_ack_status {
+	SL_ACK_DONE = 0,
+	SL_ACK_VERSION,	 /* version or length not understood */
+	SL_ACK_FIELD,	 /* a field is out of range: `field` names it */
+	SL_ACK_CONFLICT, /* another service owns this address, protocol and port */
+	SL_ACK_FULL,	 /* more services or members than the tables hold */
+};
+
+struct sl_msg_ack {
+	struct sl_msg_header header;
+	uint32_t status; /* enum sl_ack_status */
+	uint32_t zero;
+	char field[SL_NAME_MAX];
+};
+
+/* Where would a packet of this flow go? Nothing is changed by asking. */
+struct sl_msg_trace {
+	struct sl_msg_header header;
+	uint8_t family;				/* 4 or 6 */
+	uint8_t protocol;			/* IPPROTO_TCP or IPPROTO_UDP */
+	uint16_t source_port, destination_port; /* host order */
+	uint16_t zero;
+	struct in6_addr source, destination; /* IPv4 in the first four bytes */
+};
+
+enum sl_trace_how {
+	SL_TRACE_NO_SERVICE = 0, /* the fast path leaves it alone */
+	SL_TRACE_PINNED,	 /* `site` by a pin, `age_s` since its last packet */
+	SL_TRACE_CHOSEN,	 /* no pin: `site` wins the weighted rendezvous */
+	SL_TRACE_NO_CANDIDATE,	 /* no site takes new flows now */
+};
+
+struct sl_msg_traced {
+	struct sl_msg_header header;
+	uint32_t how; /* enum sl_trace_how */
+	uint32_t age_s;
+	char service[SL_NAME_MAX];
+	char site[SL_NAME_MAX];
+	struct sl_via via; /* of the flow's family */
+	char next_hop[64]; /* "o0 via fc00:1::1 lladdr 02:..", or why there is none */
+	uint32_t candidates;
+	uint32_t zero;
+	struct {
+		char site[SL_NAME_MAX];
+		uint32_t weight;
+		float score; /* -log2(draw) / weight: the lowest wins; infinite at weight 0 */
+	} candidate[SL_CANDIDATES_MAX];
+};
+
+/* Every way that the dataplane knows, with the state of its next hop. */
+struct sl_target_state {
+	struct sl_via via;
+	uint8_t resolved;
+	uint8_t zero;
+	uint16_t mtu_bytes;  /* of the outgoing interface */
+	uint32_t references; /* members that use it */
+	char next_hop[64];   /* as in struct sl_msg_traced */
+};
+
+struct sl_msg_targets {
+	struct sl_msg_header header;
+	uint32_t total;	  /* in all messages of this answer */
+	uint32_t targets; /* in this one */
+	struct sl_target_state target[];
+};
