@@ -27,5 +27,5 @@ void choose_add(struct choose_set *set, const char *site, uint32_t weight, uint1
 /* Index of the winner, -1 if no candidate has weight. */
 int choose(const struct choose_set *set, uint64_t hash);
 
-/* The score of one candidate, for explaining a choice: -log2(u) / weight. */
+/* The score of a candidate (below set->candidates), to explain a choice: -log2(u) / weight. */
 float choose_score(const struct choose_set *set, uint64_t hash, unsigned candidate);

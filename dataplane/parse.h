@@ -46,7 +46,8 @@ struct packet {
  * header checksum, RFC 1812 section 5.2.2), FRAGMENT (any packet that is part of a larger
  * one; an IPv6 atomic fragment, RFC 6946, is whole). The real IHL is used; IPv6 hop-by-hop,
  * routing and destination options headers are walked (at most 8 of them, RFC 8200). The
- * upper-layer protocol is reported, not judged.
+ * upper-layer protocol is reported, not judged; the headers of TCP and UDP are present in
+ * full. TOO_BIG: an IPv6 packet over 65535 bytes. parse skips up to two VLAN tags.
  */
 enum sl_verdict parse(struct packet *packet);
 enum sl_verdict parse_ip(struct packet *packet);
@@ -57,3 +58,6 @@ enum sl_verdict parse_ip(struct packet *packet);
  * not be forwarded any more.
  */
 bool parse_forward_hop(uint8_t *l3);
+
+/* Sets the ECN field (0..3, RFC 3168) of the IP header at `l3`, repairing the IPv4 checksum. */
+void parse_set_ecn(uint8_t *l3, uint8_t ecn);

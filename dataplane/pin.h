@@ -12,7 +12,12 @@
  * One table per worker, one writer, no locks. The memory is the caller's (shared memory),
  * zero bytes are an empty table; readers in other threads see whole entries.
  * When a bucket is full the least valuable entry goes: expired, then closing,
- * then half-open (only a SYN was seen), then the longest unused.
+ * then half-open (only a SYN was seen), then the longest unused. A new flow that is itself
+ * half-open or closing takes no live one's place and stays without a pin: a flood of SYNs
+ * evicts nobody, and the flow is pinned by the packet that completes its handshake.
+ *
+ * Ages are modulo 2^14 s: idle_s is at most 16383, and an entry unused for 4.5 h counts as
+ * young again, which is harmless like a false match.
  */
 #pragma once
 
@@ -53,6 +58,9 @@ size_t pin_buckets(uint32_t flows);
 uint64_t pin_hash(const struct pin_secret *secret, const struct flow_key *key,
 		  enum sl_affinity affinity, uint16_t service);
 
+/* The portable form, whatever the CPU has: all 48 bytes of the key. */
+uint64_t pin_hash_siphash(const struct pin_secret *secret, const struct flow_key *key);
+
 /* "aes" or "siphash" */
 const char *pin_hash_form(void);
 
@@ -78,7 +86,8 @@ void pin_use(struct pin_hit *hit, uint8_t tcp_flags, uint32_t now_s);
 
 /*
  * Remembers member for this flow, in place of an entry with the same tag or of the least
- * valuable one. Returns true if a live, unexpired entry of another flow was given up.
+ * valuable one; not at all where only live ones stand and the flow is not. Returns true if a live,
+ * unexpired entry of another flow was given up.
  */
 bool pin_insert(struct pin_table *table, uint64_t hash, uint16_t member, uint8_t tcp_flags,
 		uint32_t now_s, uint32_t idle_s);
