@@ -4,8 +4,10 @@
  *
  * Reports carry totals, so rates are taken over windows of our choosing and lost reports
  * cost nothing. `background` is what arrives at the site without having been sent by any
- * known edge: reported arrivals minus the edges' share. Every input has an age:
- * past its validity the load is unknown (ESTIMATE_SILENT). Pure; now_s is any monotonic clock.
+ * known edge: reported arrivals minus the edges' share. It follows a surge that cannot be
+ * chance within a report or two, averages Poisson noise over seconds, and what is left
+ * counts only as far as it stands out of that noise. Every input has an age: past its validity
+ * the load is unknown (ESTIMATE_SILENT). Pure; now_s is any monotonic clock. Called by control.
  */
 #pragma once
 
@@ -27,26 +29,32 @@ struct estimate {
 	double measured_at_s; /* of the last report, on our clock */
 	/* from the last report */
 	uint32_t servers, in_flight, queued;
-	double service_time_s; /* smoothed */
-	double scv_service;    /* 1 until a site says otherwise */
-	/* rates */
+	double service_time_s; /* smoothed; 0: not known yet */
+	double scv_service;    /* smoothed; 1 until a site says otherwise */
+	/* rates; they mean nothing unless fresh */
 	uint64_t arrivals_total, completions_total;
 	double arrivals_per_s, background_per_s; /* smoothed */
 	/* bookkeeping of estimate.c */
-	double sent_per_s;
-	double window_s, window_arrivals;
+	double sent_per_s;		  /* at the last report */
+	double window_s, window_arrivals; /* since the rates were last moved */
+	double excess_per_s;		  /* arrivals nobody sent, signed */
+	double excess_weight_s;		  /* how many seconds its mean is worth */
 };
 
 void estimate_init(struct estimate *estimate, uint32_t servers_max);
 
 /*
  * A verified report about this service arrived. sent_per_s: what all known edges together
- * have been sending this service to this site at the time of the measurement.
+ * have been sending this service to this site up to the measurement, averaged over about the
+ * time between two reports. A report measured before the last one changes nothing.
  */
 void estimate_report(struct estimate *estimate, const Suanlu__ServiceLoad *load, double now_s,
 		     double measured_at_s, double valid_for_s, double sent_per_s);
 
 enum estimate_state estimate_state(const struct estimate *estimate, double now_s);
 
-/* The queue to solve with now: backlog rolled forward over the report's age. */
+/*
+ * The queue to solve with now: backlog rolled forward over the report's age, none if not fresh.
+ * Without a known service time every site has the same nominal one: then servers decide.
+ */
 struct queue estimate_queue(const struct estimate *estimate, double now_s);

@@ -7,9 +7,11 @@
  *
  * d demand (flows/s), t path delay, b background, W response time (model/queue.h). Convex; at
  * the optimum all sites an edge uses have the same path delay + marginal delay, and no
- * unused one has less (Gallager 1977). Solved by exact water-filling of one edge after the
- * other (block coordinate descent), warm-started. Every edge solves this with the same inputs
- * in the same order (edges sorted by name) and uses its own row. Pure, no allocation.
+ * unused one has less (Gallager 1977). One edge is solved by exact water-filling, several by an
+ * interior point (interior.h) and then water-filling of one edge after the other. Every edge
+ * solves this with the same inputs in the same order (edges sorted by name) and uses its own
+ * row; where several solutions are equally good the result is the middle of them, alike for
+ * edges alike, and does not depend on where it started. Pure, no allocation.
  */
 #pragma once
 
@@ -25,7 +27,7 @@ struct solve_site {
 };
 
 struct solve_edge {
-	double demand_per_s; /* >= 0; treated as at least a small positive rate, so that
+	double demand_per_s; /* >= 0; taken as at least a millionth of the allowed capacity, so that
 				an idle edge has sensible weights too */
 	double delay_s[SL_CANDIDATES_MAX]; /* by site; infinite: not allowed for this edge */
 };
@@ -36,14 +38,15 @@ struct solve_problem {
 	const struct solve_site *site;
 };
 
-/* x[i][j]; in: where to start (rows are made feasible first), out: the shares. */
+/* x[i][j]; in: where to start (rows are made feasible; zeros: no idea), only a matter of speed;
+ * out: the shares. */
 typedef double solve_row[SL_CANDIDATES_MAX];
 
 struct solve_result {
-	unsigned rounds;
-	double gap_s;  /* largest difference between an edge's dearest used and cheapest allowed
-			  marginal */
-	double mean_s; /* predicted mean of delay + response over all demand */
+	unsigned rounds; /* of water-filling */
+	double gap_s;	 /* largest difference between an edge's dearest used and cheapest allowed
+			    marginal */
+	double mean_s;	 /* predicted mean of delay + response over all demand */
 };
 
 /*

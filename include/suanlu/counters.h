@@ -102,7 +102,8 @@ struct sl_counters {
 	uint64_t started_us;   /* Unix time of its start */
 	uint64_t heartbeat_us; /* Unix time, renewed each second */
 	uint64_t pin_slots;    /* entries of all pin tables together */
-	uint64_t generation;   /* of the last routes that were swapped in */
+	uint64_t identity; /* of this file, random: who kept slots knows whether they still hold */
+	uint64_t generation; /* of the last routes that were swapped in */
 	struct sl_service_slot service[SL_SERVICES_MAX];
 	struct sl_member_slot member[SL_MEMBERS_MAX + 1];
 	_Alignas(64) struct sl_worker_counters worker[]; /* `workers` of them */

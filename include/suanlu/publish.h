@@ -24,6 +24,11 @@ extern "C" {
 
 struct sl_publisher;
 
+struct sl_latency {
+	double quantile; /* 0..1 */
+	double latency_s;
+};
+
 /* One service at this site; see telemetry.proto for the meaning of each field. */
 struct sl_load {
 	const char *service;
@@ -34,6 +39,8 @@ struct sl_load {
 	double arrivals_per_s, completions_per_s;
 	uint64_t arrivals, completions;
 	double cpu_utilisation; /* negative: unknown */
+	const struct sl_latency *latency;
+	size_t latencies; /* at most 16 */
 };
 
 struct sl_demand {
@@ -72,11 +79,17 @@ int sl_publisher_add(struct sl_publisher *publisher, const char *address, const 
  * Signs once and sends to every receiver, in as many reports as the services need.
  * Returns 0 if every receiver's datagrams were handed to the kernel, else the first
  * -errno; the other receivers still got theirs. An unreachable receiver is not fatal.
+ * -EINVAL: a value that every receiver would refuse as implausible, and nothing was sent.
  */
 int sl_publish(struct sl_publisher *publisher, const struct sl_report *report);
 
-/* Why the last call failed, one line; valid until the next call. */
+/* Why the last call failed, one line; valid until the next call. NULL: why the last
+ * sl_publisher_open, sl_keygen or sl_key_public of this thread failed. */
 const char *sl_publisher_error(const struct sl_publisher *publisher);
+
+/* What the last sl_publish met at a receiver (0: the first that was added): 0 or -errno.
+ * -ECONNREFUSED: an earlier datagram found nobody listening; the last was sent again. */
+int sl_publisher_receiver_error(const struct sl_publisher *publisher, size_t receiver);
 
 /* A new key pair: the secret into `file` (mode 0600, never overwrites: -EEXIST), the
  * public key in base64 into `public_key`. */

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Measure, and publish: one step of the agent, at a pace that costs at most 1 % of a CPU.
+ *
+ *	source (kernel) -> meter, one per service -> report -> edges
+ *
+ * Published each interval, and at once when the connections present at a service
+ * change by more than a quarter while they are at least twice what it can work on: then
+ * edges have to know.
+ */
+#pragma once
+
+#include "config.h"
+
+struct agent;
+
+/* -errno; error->text says why and the remedy. `config` must outlive it. */
+int agent_open(struct agent **out, const struct agent_config *config, struct config_error *error);
+void agent_close(struct agent *agent);
+
+/* now_ns: CLOCK_MONOTONIC. Returns when to call again, in nanoseconds from now_ns. */
+uint64_t agent_step(struct agent *agent, uint64_t now_ns);
+
+/* What was measured in all, one line per service, on stderr. */
+void agent_summary(const struct agent *agent);

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "config.h"
+#include "../config_value.h"
+#include <errno.h>
+#include <math.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int set_number(struct config_reader *reader, const struct config_field *field,
+		      const yaml_node_t *node, void *out)
+{
+	const char *text = config_scalar(reader, node);
+	char *end;
+	double value;
+
+	if (!text)
+		return -EINVAL;
+	value = strtod(text, &end);
+	if (end == text || *end || !isfinite(value) || value < field->min || value > field->max)
+		return config_fail(reader, node, "expected a number %g..%g, found '%.64s'",
+				   field->min, field->max, text);
+	*(double *)out = value;
+	return 0;
+}
+
+static int set_protocol(struct config_reader *reader, const struct config_field *field,
+			const yaml_node_t *node, void *out)
+{
+	const char *text = config_scalar(reader, node);
+
+	(void)field;
+	if (!text)
+		return -EINVAL;
+	if (strcmp(text, "udp") == 0)
+		return config_fail(reader, node,
+				   "UDP services are not measured yet; publish their load with "
+				   "libsuanlu or `suanlu publish`");
+	if (strcmp(text, "tcp") != 0)
+		return config_fail(reader, node, "expected tcp, found '%.64s'", text);
+	*(uint8_t *)out = IPPROTO_TCP;
+	return 0;
+}
+
+static int set_to(struct config_reader *reader, const struct config_field *field,
+		  const yaml_node_t *node, void *out)
+{
+	struct sockaddr_storage address;
+
+	if (config_set_endpoint(reader, field, node, &address) < 0)
+		return -EINVAL;
+	return config_set_text(reader, field, node, out);
+}
+
+static int set_service(struct config_reader *reader, const struct config_field *field,
+		       const yaml_node_t *node, void *out)
+{
+	static const struct config_field fields[] = {
+		CONFIG_FIELD("name", config_set_name, struct agent_service, name),
+		CONFIG_FIELD("protocol", set_protocol, struct agent_service, protocol),
+		CONFIG_FIELD("port", config_set_port, struct agent_service, port),
+		CONFIG_RANGE("servers", config_set_unsigned, struct agent_service, servers, 1,
+			     1000000),
+	};
+	struct agent_service *service = out;
+
+	(void)field;
+	service->protocol = IPPROTO_TCP;
+	return CONFIG_READ(reader, fields, node, service);
+}
+
+static int set_edge(struct config_reader *reader, const struct config_field *field,
+		    const yaml_node_t *node, void *out)
+{
+	static const struct config_field fields[] = {
+		CONFIG_FIELD("to", set_to, struct agent_edge, to),
+		CONFIG_FIELD("key", config_set_key, struct agent_edge, key),
+	};
+
+	(void)field;
+	return CONFIG_READ(reader, fields, node, out);
+}
+
+static int set_labels(struct config_reader *reader, const struct config_field *field,
+		      const yaml_node_t *node, void *out)
+{
+	struct agent_config *config = out;
+
+	return config_read_list(reader, field, config_set_name, sizeof(*config->label),
+				SL_LABELS_MAX, node, &config->label, &config->labels);
+}
+
+static int set_edges(struct config_reader *reader, const struct config_field *field,
+		     const yaml_node_t *node, void *out)
+{
+	struct agent_config *config = out;
+
+	return config_read_list(reader, field, set_edge, sizeof(*config->edge), AGENT_EDGES_MAX,
+				node, &config->edge, &config->edges);
+}
+
+static int set_services(struct config_reader *reader, const struct config_field *field,
+			const yaml_node_t *node, void *out)
+{
+	struct agent_config *config = out;
+
+	return config_read_list(reader, field, set_service, sizeof(*config->service),
+				AGENT_SERVICES_MAX, node, &config->service, &config->services);
+}
+
+static const struct config_field top[] = {
+	CONFIG_FIELD("key", config_set_text, struct agent_config, key_file),
+	CONFIG_RANGE("interval_ms", config_set_unsigned, struct agent_config, interval_ms, 10,
+		     10000),
+	CONFIG_RANGE("valid_for_ms", config_set_unsigned, struct agent_config, valid_for_ms, 20,
+		     60000),
+	CONFIG_RANGE("price_per_hour", set_number, struct agent_config, price_per_hour, 0, 1e9),
+	CONFIG_RANGE("pue", set_number, struct agent_config, pue, 1, 100),
+	CONFIG_WHOLE("labels", set_labels),
+	CONFIG_WHOLE("publish", set_edges),
+	CONFIG_WHOLE("services", set_services),
+};
+
+/* ---- what no single value shows ---- */
+
+#define FAIL_ENTRY(reader, list, index, key, ...)                                                  \
+	({                                                                                         \
+		char path_[64];                                                                    \
+		snprintf(path_, sizeof(path_), "%s[%u]%s%s", list, index, *(key) ? "." : "", key); \
+		config_fail_at(reader, path_, __VA_ARGS__);                                        \
+	})
+
+static int check_services(struct config_reader *reader, const struct agent_config *config)
+{
+	if (config->services == 0)
+		return config_fail_at(reader, "services", "required: what to measure");
+	for (unsigned i = 0; i < config->services; i++) {
+		const struct agent_service *service = &config->service[i];
+
+		if (!service->name[0])
+			return FAIL_ENTRY(reader, "services", i, "name", "required");
+		if (!service->port)
+			return FAIL_ENTRY(reader, "services", i, "port", "required: 1..65535");
+		if (!service->servers)
+			return FAIL_ENTRY(reader, "services", i, "servers",
+					  "required: how many connections the program works on "
+					  "at the same time");
+		for (unsigned j = 0; j < i; j++) {
+			if (strcmp(config->service[j].name, service->name) == 0)
+				return FAIL_ENTRY(reader, "services", i, "name",
+						  "expected another name: '%s' is services[%u]",
+						  service->name, j);
+			if (config->service[j].port == service->port)
+				return FAIL_ENTRY(reader, "services", i, "port",
+						  "expected another port: %u is that of '%s'",
+						  service->port, config->service[j].name);
+		}
+	}
+	return 0;
+}
+
+static int check_edges(struct config_reader *reader, const struct agent_config *config)
+{
+	static const uint8_t none[SL_KEY_BYTES];
+
+	if (config->edges == 0)
+		return config_fail_at(reader, "publish", "required: the edges to publish to");
+	for (unsigned i = 0; i < config->edges; i++) {
+		if (!config->edge[i].to)
+			return FAIL_ENTRY(reader, "publish", i, "to",
+					  "required: ADDRESS:PORT or \"[IPV6 ADDRESS]:PORT\"");
+		if (memcmp(config->edge[i].key, none, sizeof(none)) == 0)
+			return FAIL_ENTRY(reader, "publish", i, "key",
+					  "required: the edge's public key");
+		for (unsigned j = 0; j < i; j++)
+			if (strcmp(config->edge[j].to, config->edge[i].to) == 0)
+				return FAIL_ENTRY(reader, "publish", i, "to",
+						  "expected another edge: %s is publish[%u]",
+						  config->edge[i].to, j);
+	}
+	return 0;
+}
+
+static int check(struct config_reader *reader, struct agent_config *config)
+{
+	if (!config->key_file)
+		return config_fail_at(reader, "key",
+				      "required: this site's key file (suanlu keygen makes one)");
+	if (sl_key_public(config->key_file, config->public_key) < 0)
+		return config_fail_at(reader, "key", "%s", sl_publisher_error(NULL));
+	if (config->valid_for_ms < 2 * config->interval_ms)
+		return config_fail_at(reader, "valid_for_ms",
+				      "expected at least twice interval_ms (%u), so that one lost "
+				      "report does not matter, found %u",
+				      2 * config->interval_ms, config->valid_for_ms);
+	if (check_edges(reader, config) < 0)
+		return -EINVAL;
+	return check_services(reader, config);
+}
+
+void agent_config_clear(struct agent_config *config)
+{
+	for (unsigned i = 0; i < config->edges; i++)
+		free(config->edge[i].to);
+	free(config->edge);
+	free(config->service);
+	free(config->label);
+	free(config->key_file);
+	memset(config, 0, sizeof(*config));
+}
+
+int agent_config_load(const char *file, struct agent_config *out, struct config_error *error)
+{
+	struct agent_config config = {.interval_ms = 100, .valid_for_ms = 500};
+	struct config_reader reader;
+	int err = config_reader_open(&reader, file, error);
+
+	if (err < 0)
+		return err;
+	err = CONFIG_READ(&reader, top, yaml_document_get_root_node(&reader.document), &config);
+	if (!err)
+		err = check(&reader, &config);
+	config_reader_close(&reader);
+	if (err < 0)
+		agent_config_clear(&config);
+	else
+		*out = config;
+	return err;
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The agent's configuration (default /etc/suanlu/agent.yaml). Like config.h of a node:
+ * either every field is checked and every default filled in, or error->text says file, line,
+ * key and what was expected.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+#include <suanlu/config.h>
+#include <suanlu/publish.h>
+
+#define AGENT_CONFIG_FILE "/etc/suanlu/agent.yaml"
+#define AGENT_SERVICES_MAX 64
+#define AGENT_EDGES_MAX 64
+
+struct agent_service {
+	char name[SL_NAME_MAX];
+	uint8_t protocol; /* IPPROTO_TCP */
+	uint16_t port;
+	uint32_t servers; /* flows that the program works on at the same time */
+};
+
+/* An edge that gets the reports. */
+struct agent_edge {
+	char *to; /* "[2001:db8::1]:7801" */
+	uint8_t key[SL_KEY_BYTES];
+};
+
+struct agent_config {
+	char *key_file;
+	char public_key[SL_KEY_TEXT]; /* that belongs to it */
+	uint32_t interval_ms, valid_for_ms;
+	double price_per_hour, pue;
+	char (*label)[SL_NAME_MAX];
+	unsigned labels;
+	struct agent_edge *edge;
+	unsigned edges;
+	struct agent_service *service;
+	unsigned services;
+};
+
+/* On success *out is filled (free with agent_config_clear); else -errno, *out untouched. */
+int agent_config_load(const char *file, struct agent_config *out, struct config_error *error);
+void agent_config_clear(struct agent_config *config);

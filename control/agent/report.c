@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "report.h"
+#include <errno.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* ICMP errors come rate-limited: silence for so long before an edge counts as reachable. */
+#define QUIET_NS 3000000000ull
+
+struct edge_state {
+	bool down;
+	int error; /* the last one */
+	uint64_t error_ns;
+};
+
+struct report {
+	const struct agent_config *config;
+	struct sl_publisher *publisher;
+	const char *label[SL_LABELS_MAX];
+	struct edge_state edge[AGENT_EDGES_MAX];
+	bool refused; /* told that a report could not be made */
+	uint64_t sent;
+};
+
+static int add_edges(struct report *report, struct config_error *error)
+{
+	const struct agent_config *config = report->config;
+
+	for (unsigned i = 0; i < config->edges; i++) {
+		char key[SL_KEY_TEXT];
+		int err;
+
+		sodium_bin2base64(key, sizeof(key), config->edge[i].key, SL_KEY_BYTES,
+				  sodium_base64_VARIANT_ORIGINAL);
+		err = sl_publisher_add(report->publisher, config->edge[i].to, key);
+		if (err < 0) {
+			snprintf(error->text, sizeof(error->text), "%s",
+				 sl_publisher_error(report->publisher));
+			return err;
+		}
+	}
+	return 0;
+}
+
+int report_open(struct report **out, const struct agent_config *config, struct config_error *error)
+{
+	struct report *report = calloc(1, sizeof(*report));
+	int err;
+
+	if (!report) {
+		snprintf(error->text, sizeof(error->text), "out of memory");
+		return -ENOMEM;
+	}
+	report->config = config;
+	for (unsigned i = 0; i < config->labels; i++)
+		report->label[i] = config->label[i];
+	err = sl_publisher_open(&report->publisher, config->key_file);
+	if (err < 0)
+		snprintf(error->text, sizeof(error->text), "%s", sl_publisher_error(NULL));
+	else
+		err = add_edges(report, error);
+	if (err < 0)
+		report_close(report);
+	else
+		*out = report;
+	return err;
+}
+
+void report_close(struct report *report)
+{
+	if (!report)
+		return;
+	sl_publisher_close(report->publisher);
+	free(report);
+}
+
+uint64_t report_count(const struct report *report)
+{
+	return report->sent;
+}
+
+/* Told once per change of state, not once per report. */
+static void follow_edge(struct edge_state *state, const char *to, int err, uint64_t now_ns)
+{
+	if (err < 0) {
+		if (!state->down || state->error != err)
+			fprintf(stderr, "warning: edge %s unreachable: %s\n", to, strerror(-err));
+		*state = (struct edge_state){.down = true, .error = err, .error_ns = now_ns};
+	} else if (state->down && now_ns - state->error_ns > QUIET_NS) {
+		state->down = false;
+		fprintf(stderr, "info: edge %s reachable again\n", to);
+	}
+}
+
+static void follow_edges(struct report *report, uint64_t now_ns)
+{
+	for (unsigned i = 0; i < report->config->edges; i++)
+		follow_edge(&report->edge[i], report->config->edge[i].to,
+			    sl_publisher_receiver_error(report->publisher, i), now_ns);
+}
+
+static struct sl_load to_load(const struct agent_service *service, const struct meter_load *load,
+			      double cpu_utilisation)
+{
+	return (struct sl_load){
+		.service = service->name,
+		.servers = service->servers,
+		.service_time_s = load->service_time_s,
+		.service_scv = load->service_scv,
+		.in_flight = load->in_flight,
+		.queued = load->queued,
+		.arrivals_per_s = load->arrivals_per_s,
+		.completions_per_s = load->completions_per_s,
+		.arrivals = load->arrivals,
+		.completions = load->completions,
+		.cpu_utilisation = cpu_utilisation,
+		.latency = load->latency,
+		.latencies = load->latencies,
+	};
+}
+
+/* measured_at is on the wall clock, what we have is on the monotonic one. */
+static uint64_t unix_us_of(uint64_t monotonic_ns)
+{
+	struct timespec wall, mono;
+	uint64_t wall_us, ago_us;
+
+	clock_gettime(CLOCK_REALTIME, &wall);
+	clock_gettime(CLOCK_MONOTONIC, &mono);
+	wall_us = (uint64_t)wall.tv_sec * 1000000 + (uint64_t)wall.tv_nsec / 1000;
+	ago_us =
+		((uint64_t)mono.tv_sec * 1000000000 + (uint64_t)mono.tv_nsec - monotonic_ns) / 1000;
+	return wall_us - ago_us;
+}
+
+void report_send(struct report *report, const struct meter_load *load, const bool *include,
+		 double cpu_utilisation, uint64_t now_ns)
+{
+	const struct agent_config *config = report->config;
+	struct sl_load loads[AGENT_SERVICES_MAX];
+	struct sl_report out = {
+		.measured_at_us = unix_us_of(now_ns),
+		.valid_for_ms = config->valid_for_ms,
+		.label = report->label,
+		.labels = config->labels,
+		.price_per_hour = config->price_per_hour,
+		.pue = config->pue,
+		.load = loads,
+	};
+	int err;
+
+	for (unsigned i = 0; i < config->services; i++)
+		if (include[i])
+			loads[out.loads++] =
+				to_load(&config->service[i], &load[i], cpu_utilisation);
+	err = sl_publish(report->publisher, &out);
+	if (err == -EINVAL || err == -ENOMEM || err == -EMSGSIZE) {
+		if (!report->refused)
+			fprintf(stderr, "error: no report: %s\n",
+				sl_publisher_error(report->publisher));
+		report->refused = true;
+		return;
+	}
+	report->refused = false;
+	report->sent++;
+	follow_edges(report, now_ns);
+}

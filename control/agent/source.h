@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What the kernel knows of TCP sockets, by NETLINK_SOCK_DIAG (sock_diag(7)): a dump of the
+ * sockets on some local ports, and its notice of each one it destroys. The service
+ * is not touched and sees nothing of it; connections in other network namespaces are not seen.
+ *
+ * A dump never tells of a socket whose notice was read before it, since a socket leaves the
+ * tables first and the notice comes after. Called by the agent's loop.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct source_socket {
+	uint64_t cookie;
+	uint16_t port;	/* local */
+	uint8_t state;	/* TCP_ESTABLISHED .. of netinet/tcp.h */
+	bool accepted;	/* a process has it; false: in the backlog, or closed by its process */
+	uint32_t queue; /* TCP_LISTEN: connections in the backlog */
+};
+
+typedef void source_each(void *context, const struct source_socket *socket);
+
+struct source;
+
+/* -errno; the kernel may lack INET_DIAG (-ENOENT) or want CAP_NET_ADMIN (-EPERM). */
+int source_open(struct source **out, const uint16_t *port, unsigned ports);
+void source_close(struct source *source);
+
+/* All sockets on the ports, both families, in one of `states` (bits 1 << TCP_LISTEN ...). */
+int source_dump(struct source *source, uint32_t states, source_each *each, void *context);
+
+/*
+ * All notices since the last call: connections only. 0, or -ENOBUFS if the kernel had to
+ * drop some because we were too slow.
+ */
+int source_ended(struct source *source, source_each *each, void *context);

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "answer_show.h"
+#include "clock.h"
+#include <arpa/inet.h>
+#include <math.h>
+
+static json_t *number(double value)
+{
+	return isfinite(value) ? json_real(value) : json_null();
+}
+
+static json_t *address(const struct config_service *service, int family)
+{
+	char text[INET6_ADDRSTRLEN];
+
+	if (family == AF_INET ? service->ipv4.s_addr == 0 : IN6_IS_ADDR_UNSPECIFIED(&service->ipv6))
+		return json_null();
+	inet_ntop(family, family == AF_INET ? (const void *)&service->ipv4 : &service->ipv6, text,
+		  sizeof(text));
+	return json_string(text);
+}
+
+static const char *affinity_text(enum sl_affinity affinity)
+{
+	static const char *const text[] = {"flow", "client", "none"};
+
+	return text[affinity];
+}
+
+static json_t *service_sites(const struct config *config, const struct config_service *service)
+{
+	json_t *sites = json_array();
+
+	for (unsigned k = 0; k < service->sites; k++)
+		json_array_append_new(sites, json_string(config->site[service->site[k]].name));
+	return sites;
+}
+
+json_t *answer_services(const struct control *control)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < control->config->services; i++) {
+		const struct config_service *s = &control->config->service[i];
+		const struct link_service *link = &control->link.service[i];
+
+		json_array_append_new(
+			list,
+			json_pack("{s:s, s:o, s:o, s:s, s:i, s:s, s:o, s:o, s:o, s:I, s:I}", "name",
+				  s->name, "ipv4", address(s, AF_INET), "ipv6",
+				  address(s, AF_INET6), "protocol",
+				  s->protocol == IPPROTO_TCP ? "tcp" : "udp", "port", s->port,
+				  "affinity", affinity_text(s->affinity), "demand_per_s",
+				  number(control->state.service[i].demand_per_s), "predicted_ms",
+				  number(1000 * control->routes.service[i].predicted_s), "sites",
+				  service_sites(control->config, s), "generation",
+				  (json_int_t)link->generation, "acknowledged",
+				  (json_int_t)link->acknowledged));
+	}
+	return list;
+}
+
+static json_t *member_json(const struct control *control, unsigned service, unsigned k)
+{
+	const struct state_member *member = &control->state.service[service].member[k];
+	const struct estimate *e = &member->estimate;
+	const struct route *route = &control->routes.service[service];
+	bool known = e->last_report_s >= 0;
+	double busy = e->arrivals_per_s * e->service_time_s / e->servers;
+
+	return json_pack("{s:s, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
+			 control->config->service[service].name, "servers", (int)e->servers,
+			 "service_time_ms",
+			 number(known && e->service_time_s > 0 ? 1000 * e->service_time_s : NAN),
+			 "in_flight", known ? json_integer(e->in_flight) : json_null(), "queued",
+			 known ? json_integer(e->queued) : json_null(), "arrivals_per_s",
+			 number(known ? e->arrivals_per_s : NAN), "background_per_s",
+			 number(known ? e->background_per_s : NAN), "utilisation",
+			 number(known ? busy : NAN), "response_ms",
+			 number(1000 * route->response_s[k]), "weight",
+			 number(routes_published_share(&control->routes, service, k)),
+			 "new_flows_per_s", number(member->own_per_s));
+}
+
+static json_t *site_members(const struct control *control, unsigned site)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < control->config->services; i++)
+		for (unsigned k = 0; k < control->config->service[i].sites; k++)
+			if (control->config->service[i].site[k] == site)
+				json_array_append_new(list, member_json(control, i, k));
+	return list;
+}
+
+/* Those of the configuration, then those that the site says of itself. */
+static json_t *site_labels(const struct control *control, unsigned site)
+{
+	const struct config_site *configured = &control->config->site[site];
+	const struct state_site *said = &control->state.site[site];
+	json_t *set = json_object(), *list = json_array();
+	const char *label;
+	json_t *value;
+
+	for (unsigned i = 0; i < configured->labels; i++)
+		json_object_set_new(set, configured->label[i], json_true());
+	for (unsigned i = 0; i < said->labels; i++)
+		json_object_set_new(set, said->label[i], json_true());
+	json_object_foreach (set, label, value)
+		json_array_append_new(list, json_string(label));
+	json_decref(set);
+	return list;
+}
+
+json_t *answer_sites(const struct control *control)
+{
+	static const char *const state[] = {[ESTIMATE_NEVER] = "never",
+					    [ESTIMATE_FRESH] = "fresh",
+					    [ESTIMATE_SILENT] = "silent"};
+	json_t *list = json_array();
+	double now_s = clock_s();
+
+	for (unsigned i = 0; i < control->config->sites; i++) {
+		const struct state_site *site = &control->state.site[i];
+		double age_s = site->last_report_s < 0 ? NAN : now_s - site->last_report_s;
+
+		json_array_append_new(
+			list,
+			json_pack("{s:s, s:s, s:b, s:o, s:o, s:o, s:o}", "name",
+				  control->config->site[i].name, "state",
+				  state[state_site_state(&control->state, i, now_s)], "drained",
+				  site->drained, "age_ms", number(1000 * age_s), "delay_ms",
+				  number(1000 * control->config->site[i].delay_s), "labels",
+				  site_labels(control, i), "services", site_members(control, i)));
+	}
+	return list;
+}
+
+static json_t *route_json(const struct control *control, unsigned service, unsigned k, double now_s)
+{
+	const struct config_service *s = &control->config->service[service];
+	const struct config_site *site = &control->config->site[s->site[k]];
+	const struct route *route = &control->routes.service[service];
+	char why[96];
+
+	routes_why(&control->routes, service, k, now_s, why, sizeof(why));
+	return json_pack(
+		"{s:s, s:s, s:o, s:o, s:o, s:o, s:b, s:s}", "service", s->name, "site", site->name,
+		"weight", number(routes_published_share(&control->routes, service, k)), "delay_ms",
+		number(1000 * site->delay_s), "response_ms", number(1000 * route->response_s[k]),
+		"marginal_ms", number(1000 * route->marginal_s[k]), "usable",
+		route->use[k] == ROUTES_USABLE, "why", why);
+}
+
+json_t *answer_routes(const struct control *control)
+{
+	json_t *list = json_array();
+	double now_s = clock_s();
+
+	for (unsigned i = 0; i < control->config->services; i++)
+		for (unsigned k = 0; k < control->config->service[i].sites; k++)
+			json_array_append_new(list, route_json(control, i, k, now_s));
+	return list;
+}
+
+json_t *answer_reports(const struct control *control)
+{
+	json_t *counts = json_object();
+
+	for (unsigned i = 0; i < VERIFY_REASON_COUNT; i++)
+		json_object_set_new(counts, verify_reason_text(i),
+				    json_integer((json_int_t)control->ingest.count[i]));
+	return counts;
+}
+
+static json_t *edges_heard(const struct control *control, double now_s)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < control->config->edges; i++) {
+		double at_s = control->state.edge[i].last_report_s;
+
+		json_array_append_new(
+			list, json_pack("{s:s, s:b, s:o}", "name", control->config->edge[i].name,
+					"heard", state_edge_live(&control->state, i, now_s),
+					"age_ms", number(at_s < 0 ? NAN : 1000 * (now_s - at_s))));
+	}
+	return list;
+}
+
+json_t *answer_status(const struct control *control)
+{
+	const struct reaction *reaction = &control->link.reaction;
+	double now_s = clock_s();
+
+	return json_pack("{s:b, s:s, s:f, s:b, s:I, s:o, s:{s:f, s:f, s:f, s:I}, s:I, s:I}", "ok",
+			 1, "node", control->config->node, "uptime_s", now_s - control->started_s,
+			 "dataplane_connected", link_is_up(&control->link), "dataplane_connects",
+			 (json_int_t)control->link.connects, "edges", edges_heard(control, now_s),
+			 "reaction_us", "p50", reaction_quantile_us(reaction, 0.5), "p90",
+			 reaction_quantile_us(reaction, 0.9), "p99",
+			 reaction_quantile_us(reaction, 0.99), "count", (json_int_t)reaction->count,
+			 "solved", (json_int_t)control->routes.solved, "solver_rounds",
+			 (json_int_t)control->routes.rounds);
+}

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "ask.h"
+#include "show.h"
+#include "table.h"
+#include "via.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define TARGETS_EACH_MAX 64 /* route.h: in one message */
+#define ANSWER_BYTES \
+	(sizeof(struct sl_msg_targets) + TARGETS_EACH_MAX * sizeof(struct sl_target_state))
+
+static void print_row(struct table *table, const struct sl_target_state *target)
+{
+	char way[256];
+
+	via_text(&target->via, way, sizeof(way));
+	table_cell(table, "%s", way);
+	table_cell(table, "%s", target->resolved ? "yes" : "no");
+	table_cell(table, "%u", target->mtu_bytes);
+	table_cell(table, "%u", target->references);
+	table_cell(table, "%.*s", (int)sizeof(target->next_hop), target->next_hop);
+}
+
+static json_t *json_row(const struct sl_target_state *target)
+{
+	char way[256], next_hop[sizeof(target->next_hop) + 1] = {0};
+
+	via_text(&target->via, way, sizeof(way));
+	memcpy(next_hop, target->next_hop, sizeof(target->next_hop));
+	return json_pack("{ss, sb, si, sI, ss}", "way", way, "resolved", target->resolved != 0,
+			 "mtu_bytes", (int)target->mtu_bytes, "references",
+			 (json_int_t)target->references, "next_hop", next_hop);
+}
+
+/* Every target, into the table and the list. */
+static int collect(int fd, struct table *table, json_t *list, struct ask_error *error)
+{
+	struct sl_msg_targets *answer = malloc(ANSWER_BYTES);
+	uint32_t seen = 0, total = 0;
+	int status = -1;
+
+	while (answer) {
+		long got = ask_receive(fd, answer, ANSWER_BYTES, SL_MSG_TARGETS, sizeof(*answer),
+				       error);
+		if (got < 0)
+			break;
+		if (answer->targets > TARGETS_EACH_MAX ||
+		    (size_t)got <
+			    sizeof(*answer) + answer->targets * sizeof(struct sl_target_state)) {
+			snprintf(error->text, sizeof(error->text),
+				 "suanlu-dataplane's answer is cut short");
+			break;
+		}
+		for (uint32_t i = 0; i < answer->targets; i++) {
+			print_row(table, &answer->target[i]);
+			json_array_append_new(list, json_row(&answer->target[i]));
+		}
+		total = answer->total;
+		seen += answer->targets;
+		if (seen >= total || answer->targets == 0) {
+			status = 0;
+			break;
+		}
+	}
+	free(answer);
+	return status;
+}
+
+int next_hops_show(const struct cli *cli, bool json)
+{
+	static const char *const header[] = {"WAY",	 "RESOLVED", ">MTU bytes",
+					     ">MEMBERS", "NEXT HOP", NULL};
+	struct sl_msg_header question = {.version = SL_ROUTE_VERSION,
+					 .type = SL_MSG_STATE,
+					 .bytes = sizeof(question),
+					 .generation = 1};
+	struct ask_error error;
+	struct table table;
+
+	int fd = ask_dataplane(cli->run_dir, &error);
+	if (fd < 0)
+		return cli_fail("%s", error.text);
+	json_t *list = json_array();
+	table_init(&table, header);
+	int status = ask_send(fd, &question, sizeof(question), &error);
+	if (status == 0)
+		status = collect(fd, &table, list, &error);
+	close(fd);
+	if (status == 0 && json) {
+		json_t *all = json_pack("{sO}", "next_hops", list);
+		json_dumpf(all, stdout, JSON_INDENT(2));
+		putchar('\n');
+		json_decref(all);
+	} else if (status == 0) {
+		table_print(&table);
+	}
+	json_decref(list);
+	return status == 0 ? 0 : cli_fail("%s", error.text);
+}

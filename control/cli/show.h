@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The two things that `suanlu show` reads without control; each returns the exit status. */
+#pragma once
+
+#include "cli.h"
+#include <stdbool.h>
+
+int counters_show(const struct cli *cli, bool json, bool all); /* RUN_DIR/counters */
+int next_hops_show(const struct cli *cli, bool json);	       /* asks the dataplane */

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "control.h"
+#include "clock.h"
+#include "log.h"
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A control that starts beside a running dataplane must not replace good routes by ones that
+ * know nothing: it waits for every site's first report, but no longer than this. */
+#define SETTLE_S 0.6
+#define COUNT_S 0.2 /* and it counts demand for so long, if a dataplane counts */
+
+static void log_weights(const struct control *control, unsigned service)
+{
+	const struct config_service *s = &control->config->service[service];
+	char text[400] = "";
+	size_t length = 0;
+
+	if (!log_verbose)
+		return;
+	for (unsigned k = 0; k < s->sites && length < sizeof(text) - SL_NAME_MAX - 16; k++)
+		length += (size_t)snprintf(text + length, sizeof(text) - length, " %s %.3f",
+					   control->config->site[s->site[k]].name,
+					   control->routes.service[service].weight[k] /
+						   (double)ROUTES_WEIGHT_SUM);
+	log_debug("service %s:%s", s->name, text);
+}
+
+static void update(struct control *control, unsigned service, double now_s)
+{
+	struct state_service *state = &control->state.service[service];
+	uint64_t cause_ns = state->cause_ns;
+
+	state->dirty = false;
+	state->cause_ns = 0;
+	if (!routes_update(&control->routes, service, now_s))
+		return;
+	log_weights(control, service);
+	link_set(&control->link, service, control->routes.service[service].weight, cause_ns);
+}
+
+void control_update(struct control *control, unsigned service)
+{
+	update(control, service, clock_s());
+}
+
+static bool everyone_reported(const struct control *control, double now_s)
+{
+	for (unsigned i = 0; i < control->config->sites; i++)
+		if (control->config->site[i].has_key &&
+		    state_site_state(&control->state, i, now_s) != ESTIMATE_FRESH)
+			return false;
+	return true;
+}
+
+static void settle(struct control *control, double now_s)
+{
+	double counting_s = control->demand.counting_s;
+	bool deaf = control->ingest.fd < 0;
+
+	if (control->started_link)
+		return;
+	if (counting_s > 0 && now_s - counting_s < COUNT_S)
+		return;
+	if (!deaf && !everyone_reported(control, now_s) && now_s - control->started_s < SETTLE_S)
+		return;
+	for (unsigned i = 0; i < control->config->services; i++)
+		update(control, i, now_s);
+	control->routes.settled = true;
+	control->started_link = true;
+	link_start(&control->link);
+}
+
+/* Called after a burst of reports: only the services in them are solved. */
+static void on_reports(void *argument)
+{
+	struct control *control = argument;
+	double now_s = clock_s();
+
+	settle(control, now_s);
+	for (unsigned i = 0; i < control->config->services; i++)
+		if (control->state.service[i].dirty)
+			update(control, i, now_s);
+}
+
+static void log_site(struct control *control, unsigned site, double now_s)
+{
+	enum estimate_state now = state_site_state(&control->state, site, now_s);
+	enum estimate_state before = control->told[site];
+	const char *name = control->config->site[site].name;
+
+	if (now == before)
+		return;
+	control->told[site] = now;
+	if (now == ESTIMATE_SILENT)
+		log_warning("site %s: silent for %.1f s, takes no new flows while others report",
+			    name, now_s - control->state.site[site].last_report_s);
+	else
+		log_info("site %s: %s", name,
+			 before == ESTIMATE_NEVER ? "first report" : "reports again");
+}
+
+/* All services once an interval, but at most half of the time: reports come between. */
+static void update_all(struct control *control, double now_s)
+{
+	unsigned services = control->config->services;
+	double until_s = now_s + control->config->interval_ms / 2000.0;
+
+	for (unsigned i = 0; i < services && (i == 0 || clock_s() < until_s); i++) {
+		update(control, control->next, clock_s());
+		control->next = (control->next + 1) % services;
+	}
+}
+
+static void on_interval(int fd, short what, void *argument)
+{
+	struct control *control = argument;
+	double now_s = clock_s();
+
+	(void)fd;
+	(void)what;
+	demand_sample(&control->demand, now_s);
+	demand_publish(&control->demand);
+	for (unsigned i = 0; i < control->config->sites; i++)
+		log_site(control, i, now_s);
+	ingest_log_refused(&control->ingest, now_s);
+	settle(control, now_s);
+	update_all(control, now_s);
+}
+
+static int out_of_memory(struct config_error *error)
+{
+	snprintf(error->text, sizeof(error->text), "no memory");
+	return -ENOMEM;
+}
+
+/* What stands after the configuration, in the order of the ladder; closed in reverse. */
+static int open_parts(struct control *control, struct config_error *error)
+{
+	struct state *state = &control->state;
+
+	control->base = event_base_new();
+	control->told = calloc(control->config->sites + 1, sizeof(*control->told));
+	if (!control->base || !control->told || state_open(state, control->config) < 0)
+		return out_of_memory(error);
+	if (routes_open(&control->routes, state) < 0 ||
+	    link_open(&control->link, control->base, control->config) < 0)
+		return out_of_memory(error);
+	if (demand_open(&control->demand, state, error) < 0 ||
+	    ingest_open(&control->ingest, state, error) < 0)
+		return -EINVAL;
+	return rundir_read_drained(&control->rundir, state, error);
+}
+
+int control_open(struct control *control, const char *file, struct config_error *error)
+{
+	int result;
+
+	*control = (struct control){
+		.rundir.lock = -1, .link.fd = -1, .ingest.fd = -1, .started_s = clock_s()};
+	result = config_load(file, &control->config, error);
+	if (result == 0)
+		result = rundir_open(&control->rundir, control->config, error);
+	if (result == 0)
+		result = open_parts(control, error);
+	if (result < 0)
+		control_close(control);
+	return result;
+}
+
+void control_close(struct control *control)
+{
+	if (control->interval)
+		event_free(control->interval);
+	if (control->config) {
+		ingest_close(&control->ingest);
+		demand_close(&control->demand);
+		link_close(&control->link);
+		routes_close(&control->routes);
+		state_close(&control->state);
+	}
+	free(control->told);
+	if (control->base)
+		event_base_free(control->base);
+	rundir_close(&control->rundir);
+	config_free(control->config);
+	*control = (struct control){.rundir.lock = -1, .link.fd = -1, .ingest.fd = -1};
+}
+
+int control_start(struct control *control)
+{
+	struct timeval interval = {.tv_sec = control->config->interval_ms / 1000,
+				   .tv_usec = control->config->interval_ms % 1000 * 1000};
+
+	control->interval = event_new(control->base, -1, EV_PERSIST, on_interval, control);
+	if (!control->interval || event_add(control->interval, &interval) < 0)
+		return -ENOMEM;
+	event_active(control->interval, EV_TIMEOUT, 0);
+	return ingest_start(&control->ingest, control->base, on_reports, control);
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * All of a running control, for those who show it (answer.c, metrics.c) and for main.c, which
+ * builds it up and lets data flow:
+ *
+ *	ingest -> state -> routes -> link -> dataplane
+ *	dataplane's counters -> demand -> state, other edges
+ */
+#pragma once
+
+#include "demand.h"
+#include "ingest.h"
+#include "link.h"
+#include "routes.h"
+#include "rundir.h"
+
+struct control {
+	struct event_base *base;
+	struct config *config;
+	struct rundir rundir;
+	struct state state;
+	struct demand demand;
+	struct routes routes;
+	struct link link;
+	struct ingest ingest;
+	struct event *interval;
+	enum estimate_state *told; /* by site: what the log last said of it */
+	double started_s;
+	bool started_link;
+	unsigned next; /* service that the next turn of the interval begins with */
+};
+
+/* Reads the configuration and makes everything but the sockets for people. -errno. */
+int control_open(struct control *control, const char *file, struct config_error *error);
+void control_close(struct control *control);
+
+/* Lets data flow: telemetry is read, the interval turns. */
+int control_start(struct control *control);
+
+/* Solves a service now and hands what changed to the link. */
+void control_update(struct control *control, unsigned service);

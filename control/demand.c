@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "demand.h"
+#include "address.h"
+#include "log.h"
+#include <errno.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ELAPSED_MIN_S 0.001
+#define VALID_INTERVALS 10
+
+static int refuse(struct config_error *error, int code, const char *what, const char *why)
+{
+	snprintf(error->text, sizeof(error->text), "%s: %s", what, why);
+	return code;
+}
+
+static int add_edges(struct demand *demand, struct config_error *error)
+{
+	for (unsigned i = 0; i < demand->config->edges; i++) {
+		const struct config_edge *edge = &demand->config->edge[i];
+		char address[ADDRESS_TEXT], key[SL_KEY_TEXT];
+		int result;
+
+		sodium_bin2base64(key, sizeof(key), edge->key, sizeof(edge->key),
+				  sodium_base64_VARIANT_ORIGINAL);
+		result = sl_publisher_add(demand->publisher, address_text(&edge->address, address),
+					  key);
+		if (result < 0)
+			return refuse(error, result, edge->name,
+				      sl_publisher_error(demand->publisher));
+	}
+	return 0;
+}
+
+static int open_publisher(struct demand *demand, struct config_error *error)
+{
+	const struct config *config = demand->config;
+	int result;
+
+	if (config->edges == 0)
+		return 0;
+	result = sl_publisher_open(&demand->publisher, config->key_file);
+	if (result < 0)
+		return refuse(error, result, config->key_file, sl_publisher_error(NULL));
+	demand->report = calloc(config->services + 1, sizeof(*demand->report));
+	demand->path = calloc(config->sites + 1, sizeof(*demand->path));
+	if (!demand->report || !demand->path)
+		return refuse(error, -ENOMEM, "demand", "no memory");
+	return add_edges(demand, error);
+}
+
+int demand_open(struct demand *demand, struct state *state, struct config_error *error)
+{
+	const struct config *config = state->config;
+	unsigned members;
+	int result;
+
+	*demand = (struct demand){.config = config, .state = state};
+	result = counters_open(&demand->counters, config);
+	if (result < 0)
+		return refuse(error, result, "demand", "no memory");
+	members = demand->counters.first[config->services];
+	demand->service = calloc(config->services + 1, sizeof(*demand->service));
+	demand->member = calloc(members + 1, sizeof(*demand->member));
+	demand->total = calloc(members + 1, sizeof(*demand->total));
+	demand->counted = calloc(members + 1, sizeof(*demand->counted));
+	if (!demand->service || !demand->member || !demand->total || !demand->counted)
+		result = refuse(error, -ENOMEM, "demand", "no memory");
+	if (result == 0)
+		result = open_publisher(demand, error);
+	if (result < 0)
+		demand_close(demand);
+	return result;
+}
+
+void demand_close(struct demand *demand)
+{
+	sl_publisher_close(demand->publisher);
+	free(demand->path);
+	free(demand->report);
+	free(demand->counted);
+	free(demand->total);
+	free(demand->member);
+	free(demand->service);
+	counters_close(&demand->counters);
+	*demand = (struct demand){};
+}
+
+/* New flows of a member since the last sample; the first sight of it gives none. */
+static uint64_t member_delta(struct demand *demand, unsigned service, unsigned k)
+{
+	unsigned index = demand->counters.first[service] + k;
+	struct sl_member_counters now;
+	uint64_t before = demand->total[index];
+	bool counted = demand->counted[index];
+
+	demand->counted[index] =
+		counters_member(&demand->counters, demand->config, service, k, &now);
+	demand->total[index] = now.new_flows;
+	if (!demand->counted[index] || !counted || now.new_flows < before)
+		return 0;
+	return now.new_flows - before;
+}
+
+/* elapsed_s 0: only where the totals stand now. */
+static void sample_service(struct demand *demand, unsigned i, double elapsed_s)
+{
+	struct state_service *service = &demand->state->service[i];
+	uint64_t flows = 0;
+
+	for (unsigned k = 0; k < demand->config->service[i].sites; k++) {
+		struct rate *rate = &demand->member[demand->counters.first[i] + k];
+		uint64_t delta = member_delta(demand, i, k);
+
+		if (elapsed_s > 0)
+			rate_count(rate, delta, elapsed_s);
+		/* The short memory: it is compared with what a site counted between two
+		 * reports. */
+		service->member[k].own_per_s = rate->fast_per_s;
+		flows += delta;
+	}
+	if (elapsed_s > 0)
+		rate_count(&demand->service[i], flows, elapsed_s);
+	service->demand_per_s = demand->service[i].slow_per_s;
+	service->flows += flows;
+}
+
+void demand_sample(struct demand *demand, double now_s)
+{
+	unsigned members = demand->counters.first[demand->config->services];
+	double elapsed_s = now_s - demand->sampled_s;
+
+	if (demand->sampled_s > 0 && elapsed_s < ELAPSED_MIN_S)
+		return;
+	if (counters_refresh(&demand->counters, demand->state, now_s)) {
+		memset(demand->counted, 0, members * sizeof(*demand->counted));
+		demand->counting_s = demand->counters.map ? now_s : 0;
+	}
+	/* Without a dataplane nothing is known of demand, and of another file only from its
+	 * second reading on: the last rates stay. */
+	for (unsigned i = 0; demand->counters.map && i < demand->config->services; i++)
+		sample_service(demand, i, now_s > demand->counting_s ? elapsed_s : 0);
+	demand->sampled_s = now_s;
+}
+
+void demand_publish(struct demand *demand)
+{
+	const struct config *config = demand->config;
+	uint32_t valid_ms = config->interval_ms * VALID_INTERVALS;
+	struct sl_report report = {.valid_for_ms = valid_ms > 500 ? valid_ms : 500,
+				   .demand = demand->report,
+				   .demands = config->services,
+				   .path = demand->path};
+	int result;
+
+	if (!demand->publisher)
+		return;
+	for (unsigned i = 0; i < config->services; i++)
+		demand->report[i] = (struct sl_demand){
+			.service = config->service[i].name,
+			.new_flows_per_s = demand->state->service[i].demand_per_s,
+			.new_flows = demand->state->service[i].flows,
+		};
+	/* A site that is drained here gets nothing from here: no path is said to it. */
+	for (unsigned i = 0; i < config->sites; i++)
+		if (!demand->state->site[i].drained)
+			demand->path[report.paths++] = (struct sl_path){
+				.site = config->site[i].name, .delay_s = config->site[i].delay_s};
+	result = sl_publish(demand->publisher, &report);
+	if (result < 0 && !demand->publish_failed)
+		log_warning("cannot tell demand to every edge: %s",
+			    sl_publisher_error(demand->publisher));
+	if (result == 0 && demand->publish_failed)
+		log_info("every edge is told demand again");
+	demand->publish_failed = result < 0;
+}

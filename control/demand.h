@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * This node's demand: new flows per service and member, from its dataplane's counters,
+ * smoothed (rate.h) into the state, and told to the other edges as a signed report.
+ */
+#pragma once
+
+#include "counters.h"
+#include "rate.h"
+#include "state.h"
+#include <suanlu/publish.h>
+
+struct demand {
+	const struct config *config;
+	struct state *state;
+	struct counters counters;
+	struct rate *service; /* by service */
+	struct rate *member;  /* by counters.first[service] + member */
+	uint64_t *total;      /* new flows of each member at the last sample */
+	bool *counted;	      /* total is valid */
+	double sampled_s;     /* 0: never */
+	double counting_s;    /* first reading of the counters file of now; 0: there is none */
+	struct sl_publisher *publisher; /* NULL: there are no other edges */
+	struct sl_demand *report;
+	struct sl_path *path;
+	bool publish_failed; /* told */
+};
+
+int demand_open(struct demand *demand, struct state *state, struct config_error *error);
+void demand_close(struct demand *demand);
+
+/* Reads the counters and moves the rates; called once an interval. */
+void demand_sample(struct demand *demand, double now_s);
+
+/* Tells the other edges, if there are any. */
+void demand_publish(struct demand *demand);

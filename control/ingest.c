@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "ingest.h"
+#include "address.h"
+#include "clock.h"
+#include "log.h"
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#define DATAGRAM_BYTES 2048 /* more than the 1,400 that are allowed: longer ones show */
+#define BUFFER_BYTES (4 << 20)
+#define LOG_S 10
+
+static int refuse(struct config_error *error, int code, const char *what)
+{
+	snprintf(error->text, sizeof(error->text), "telemetry.listen: %s: %s", what,
+		 strerror(-code));
+	return code;
+}
+
+/* Senders are numbered: sites, then edges. */
+static int add_keys(struct ingest *ingest, struct config_error *error)
+{
+	const struct config *config = ingest->state->config;
+
+	for (unsigned i = 0; i < config->sites + config->edges; i++) {
+		bool is_site = i < config->sites;
+		const uint8_t *key =
+			is_site ? config->site[i].key : config->edge[i - config->sites].key;
+		int result;
+
+		if (is_site && !config->site[i].has_key)
+			continue;
+		result = verify_add(ingest->verify, key, i);
+		if (result < 0)
+			return refuse(error, result,
+				      is_site ? config->site[i].name
+					      : config->edge[i - config->sites].name);
+	}
+	return 0;
+}
+
+static int bind_socket(struct ingest *ingest, struct config_error *error)
+{
+	const struct sockaddr_storage *address = &ingest->state->config->telemetry_listen;
+	int one = 1, bytes = BUFFER_BYTES;
+	char text[ADDRESS_TEXT];
+
+	ingest->fd =
+		socket(address->ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_UDP);
+	if (ingest->fd < 0)
+		return refuse(error, -errno, "socket");
+	/* Best effort: more room for bursts, the kernel's arrival time for reaction times. */
+	if (setsockopt(ingest->fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof(bytes)) < 0)
+		(void)setsockopt(ingest->fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
+	(void)setsockopt(ingest->fd, SOL_SOCKET, SO_TIMESTAMPNS, &one, sizeof(one));
+	if (bind(ingest->fd, (const struct sockaddr *)address, sizeof(*address)) < 0)
+		return refuse(error, -errno, address_text(address, text));
+	return 0;
+}
+
+int ingest_open(struct ingest *ingest, struct state *state, struct config_error *error)
+{
+	int result;
+
+	*ingest = (struct ingest){.state = state, .fd = -1};
+	for (unsigned i = 0; i < VERIFY_REASON_COUNT; i++)
+		ingest->logged_s[i] = -LOG_S;
+	if (!state->config->telemetry_listen.ss_family)
+		return 0;
+	result = verify_open(&ingest->verify, state->config->key_file, error);
+	if (result == 0)
+		result = add_keys(ingest, error);
+	if (result == 0)
+		result = bind_socket(ingest, error);
+	if (result < 0)
+		ingest_close(ingest);
+	return result;
+}
+
+void ingest_close(struct ingest *ingest)
+{
+	if (ingest->readable)
+		event_free(ingest->readable);
+	if (ingest->fd >= 0)
+		close(ingest->fd);
+	verify_close(ingest->verify);
+	*ingest = (struct ingest){.fd = -1};
+}
+
+/* The kernel's arrival time, as CLOCK_MONOTONIC; now if it did not say. */
+static uint64_t received_ns(struct msghdr *message)
+{
+	uint64_t now_ns = clock_ns(), unix_ns = clock_read_ns(CLOCK_REALTIME);
+	struct timespec stamp;
+
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c; c = CMSG_NXTHDR(message, c)) {
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_TIMESTAMPNS)
+			continue;
+		memcpy(&stamp, CMSG_DATA(c), sizeof(stamp));
+		uint64_t at_ns = (uint64_t)stamp.tv_sec * 1000000000 + (uint64_t)stamp.tv_nsec;
+		if (at_ns < unix_ns && unix_ns - at_ns < 1000000000)
+			return now_ns - (unix_ns - at_ns);
+	}
+	return now_ns;
+}
+
+static void apply(struct ingest *ingest, const Suanlu__Report *report, unsigned sender,
+		  uint64_t now_us, uint64_t arrived_ns)
+{
+	unsigned sites = ingest->state->config->sites;
+	double now_s = clock_s();
+	double age_s = ((double)now_us - (double)report->measured_at_us) / 1e6;
+
+	/* A clock a little ahead of ours does not make a report younger than new. */
+	if (sender < sites)
+		state_site_report(ingest->state, sender, report, now_s, now_s - fmax(0, age_s),
+				  arrived_ns);
+	else
+		state_edge_report(ingest->state, sender - sites, report, now_s);
+}
+
+static bool take(struct ingest *ingest, struct mmsghdr *datagram)
+{
+	uint64_t arrived_ns = received_ns(&datagram->msg_hdr), now_us = clock_unix_us();
+	Suanlu__Report *report;
+	unsigned sender;
+	enum verify_reason reason =
+		verify_datagram(ingest->verify, datagram->msg_hdr.msg_iov->iov_base,
+				datagram->msg_len, now_us, &report, &sender);
+
+	ingest->count[reason]++;
+	if (reason != VERIFY_ACCEPTED) {
+		memcpy(&ingest->refused_from[reason], datagram->msg_hdr.msg_name,
+		       sizeof(struct sockaddr_storage));
+		return false;
+	}
+	apply(ingest, report, sender, now_us, arrived_ns);
+	suanlu__report__free_unpacked(report, NULL);
+	return true;
+}
+
+static void on_readable(int fd, short what, void *argument)
+{
+	static uint8_t data[INGEST_BURST][DATAGRAM_BYTES];
+	static _Alignas(struct cmsghdr) char control[INGEST_BURST][128];
+	struct ingest *ingest = argument;
+	struct sockaddr_storage from[INGEST_BURST];
+	struct iovec part[INGEST_BURST];
+	struct mmsghdr datagram[INGEST_BURST];
+	bool changed = false;
+	int count;
+
+	(void)what;
+	for (unsigned i = 0; i < INGEST_BURST; i++) {
+		part[i] = (struct iovec){data[i], DATAGRAM_BYTES};
+		datagram[i].msg_hdr = (struct msghdr){.msg_name = &from[i],
+						      .msg_namelen = sizeof(from[i]),
+						      .msg_iov = &part[i],
+						      .msg_iovlen = 1,
+						      .msg_control = control[i],
+						      .msg_controllen = sizeof(control[i])};
+	}
+	count = recvmmsg(fd, datagram, INGEST_BURST, MSG_DONTWAIT, NULL);
+	for (int i = 0; i < count; i++)
+		changed |= take(ingest, &datagram[i]);
+	if (changed)
+		ingest->ready(ingest->argument);
+}
+
+int ingest_start(struct ingest *ingest, struct event_base *base, ingest_ready *ready,
+		 void *argument)
+{
+	if (ingest->fd < 0)
+		return 0;
+	ingest->ready = ready;
+	ingest->argument = argument;
+	ingest->readable = event_new(base, ingest->fd, EV_READ | EV_PERSIST, on_readable, ingest);
+	return ingest->readable && event_add(ingest->readable, NULL) == 0 ? 0 : -ENOMEM;
+}
+
+void ingest_log_refused(struct ingest *ingest, double now_s)
+{
+	char text[ADDRESS_TEXT];
+
+	for (unsigned i = VERIFY_ACCEPTED + 1; i < VERIFY_REASON_COUNT; i++) {
+		uint64_t refused = ingest->count[i] - ingest->logged[i];
+
+		if (refused == 0 || now_s - ingest->logged_s[i] < LOG_S)
+			continue;
+		log_warning("refused %lu report%s (%s), the last from %s", (unsigned long)refused,
+			    refused == 1 ? "" : "s", verify_reason_text(i),
+			    address_text(&ingest->refused_from[i], text));
+		ingest->logged[i] = ingest->count[i];
+		ingest->logged_s[i] = now_s;
+	}
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Telemetry in: UDP datagrams, verified, counted by reason; accepted reports go into the state.
+ *
+ * A readable socket is drained by at most INGEST_BURST datagrams before the loop turns
+ * again (a signature check is about 60 us), so that a flood delays routes by
+ * milliseconds and not for good. `ready` is called after each burst that changed the state.
+ */
+#pragma once
+
+#include "state.h"
+#include "telemetry/verify.h"
+#include <event2/event.h>
+
+#define INGEST_BURST 32
+
+typedef void ingest_ready(void *argument);
+
+struct ingest {
+	struct state *state;
+	struct verify *verify; /* NULL: no telemetry.listen */
+	int fd;
+	struct event *readable;
+	ingest_ready *ready;
+	void *argument;
+	uint64_t count[VERIFY_REASON_COUNT];
+	uint64_t logged[VERIFY_REASON_COUNT]; /* count when a line was last written */
+	double logged_s[VERIFY_REASON_COUNT];
+	struct sockaddr_storage refused_from[VERIFY_REASON_COUNT]; /* the last of each */
+};
+
+/* Reads the key, binds telemetry.listen; nothing is read before ingest_start. */
+int ingest_open(struct ingest *ingest, struct state *state, struct config_error *error);
+void ingest_close(struct ingest *ingest);
+int ingest_start(struct ingest *ingest, struct event_base *base, ingest_ready *ready,
+		 void *argument);
+
+/* One line for each reason that refused reports since its last line, at most each 10 s. */
+void ingest_log_refused(struct ingest *ingest, double now_s);

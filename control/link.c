@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "link.h"
+#include "clock.h"
+#include "log.h"
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define BACKOFF_MIN_MS 10
+#define BACKOFF_MAX_MS 200
+
+union message {
+	struct sl_msg_header header;
+	struct sl_msg_service service;
+	struct sl_msg_ack ack;
+	char bytes[sizeof(struct sl_msg_service) + SL_CANDIDATES_MAX * sizeof(struct sl_candidate)];
+};
+
+static void connect_now(int fd, short what, void *argument);
+static void on_readable(int fd, short what, void *argument);
+static void on_writable(int fd, short what, void *argument);
+
+int link_open(struct link *link, struct event_base *base, const struct config *config)
+{
+	*link = (struct link){
+		.base = base, .config = config, .fd = -1, .backoff_ms = BACKOFF_MIN_MS};
+	/* Above all generations of an earlier control, as the dataplane outlives us. */
+	link->generation = clock_unix_us();
+	link->address.sun_family = AF_UNIX;
+	snprintf(link->address.sun_path, sizeof(link->address.sun_path), "%s/dataplane.sock",
+		 config->run_dir);
+	link->service = calloc(config->services + 1, sizeof(*link->service));
+	link->queue = calloc(config->services + 1, sizeof(*link->queue));
+	link->retry = evtimer_new(base, connect_now, link);
+	if (!link->service || !link->queue || !link->retry) {
+		link_close(link);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+static void disconnect(struct link *link)
+{
+	if (link->readable)
+		event_free(link->readable);
+	if (link->writable)
+		event_free(link->writable);
+	link->readable = link->writable = NULL;
+	if (link->fd >= 0)
+		close(link->fd);
+	link->fd = -1;
+	link->phase = LINK_DOWN;
+}
+
+void link_close(struct link *link)
+{
+	disconnect(link);
+	if (link->retry)
+		event_free(link->retry);
+	free(link->queue);
+	free(link->service);
+	*link = (struct link){.fd = -1};
+}
+
+static void retry_later(struct link *link)
+{
+	struct timeval delay = {.tv_usec = link->backoff_ms * 1000};
+
+	event_add(link->retry, &delay);
+	link->backoff_ms *= 2;
+	if (link->backoff_ms > BACKOFF_MAX_MS)
+		link->backoff_ms = BACKOFF_MAX_MS;
+}
+
+static void lost(struct link *link, const char *why)
+{
+	if (link->told_up || !link->told_lost)
+		log_warning("no dataplane at %s (%s); routes are kept ready for it",
+			    link->address.sun_path, why);
+	link->told_lost = true;
+	link->told_up = false;
+	disconnect(link);
+	retry_later(link);
+}
+
+static void enqueue(struct link *link, unsigned service)
+{
+	struct link_service *s = &link->service[service];
+
+	if (s->pending)
+		return;
+	s->pending = true;
+	link->queue[(link->first + link->queued++) % link->config->services] = service;
+}
+
+static unsigned dequeue(struct link *link)
+{
+	unsigned service = link->queue[link->first];
+
+	link->first = (link->first + 1) % link->config->services;
+	link->queued--;
+	link->service[service].pending = false;
+	return service;
+}
+
+static size_t build(const struct link *link, unsigned index, struct sl_msg_service *out)
+{
+	const struct config_service *service = &link->config->service[index];
+	size_t bytes = sizeof(*out) + service->sites * sizeof(out->candidate[0]);
+
+	memset(out, 0, bytes);
+	out->header = (struct sl_msg_header){SL_ROUTE_VERSION, SL_MSG_SERVICE, (uint32_t)bytes,
+					     link->generation + 1};
+	memcpy(out->service, service->name, SL_NAME_MAX);
+	out->ipv4 = service->ipv4;
+	out->ipv6 = service->ipv6;
+	out->port = service->port;
+	out->protocol = service->protocol;
+	out->affinity = (uint8_t)service->affinity;
+	out->idle_s = service->idle_s;
+	out->candidates = service->sites;
+	for (unsigned k = 0; k < service->sites; k++) {
+		const struct config_site *site = &link->config->site[service->site[k]];
+
+		memcpy(out->candidate[k].site, site->name, SL_NAME_MAX);
+		out->candidate[k].weight = link->service[index].weight[k];
+		memcpy(out->candidate[k].via, site->via, sizeof(site->via));
+	}
+	return bytes;
+}
+
+/* 1: sent, 0: the socket is full (we are called again), -errno: the connection is lost. */
+static int send_message(struct link *link, const void *message, size_t bytes)
+{
+	ssize_t sent = send(link->fd, message, bytes, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+	if (sent == (ssize_t)bytes) {
+		link->generation++;
+		link->sent++;
+		return 1;
+	}
+	if (sent < 0 && (errno == EAGAIN || errno == ENOBUFS || errno == EINTR)) {
+		event_add(link->writable, NULL);
+		return 0;
+	}
+	return sent < 0 ? -errno : -EMSGSIZE;
+}
+
+static int send_header(struct link *link, enum sl_msg_type type)
+{
+	struct sl_msg_header header = {SL_ROUTE_VERSION, (uint16_t)type, sizeof(header),
+				       link->generation + 1};
+
+	return send_message(link, &header, sizeof(header));
+}
+
+static int send_service(struct link *link, unsigned index)
+{
+	struct link_service *s = &link->service[index];
+	union message message;
+	int result = send_message(link, &message, build(link, index, &message.service));
+
+	if (result == 1) {
+		s->generation = link->generation;
+		s->unanswered = true;
+		s->again = false;
+		s->sent_cause_ns = s->cause_ns;
+		s->cause_ns = 0;
+	}
+	return result;
+}
+
+static int send_queue(struct link *link)
+{
+	while (link->queued > 0) {
+		int result = send_service(link, link->queue[link->first]);
+
+		if (result <= 0)
+			return result;
+		dequeue(link);
+	}
+	return 1;
+}
+
+static void flush(struct link *link)
+{
+	int result = 1;
+
+	if (link->phase == LINK_HELLO) {
+		result = send_header(link, SL_MSG_HELLO);
+		link->phase = result == 1 ? LINK_FILLING : LINK_HELLO;
+	}
+	if (result == 1 && link->phase != LINK_DOWN)
+		result = send_queue(link);
+	if (result == 1 && link->phase == LINK_FILLING) {
+		result = send_header(link, SL_MSG_SYNC);
+		link->phase = result == 1 ? LINK_UP : LINK_FILLING;
+	}
+	if (result < 0)
+		lost(link, strerror(-result));
+}
+
+static void connected(struct link *link)
+{
+	link->readable = event_new(link->base, link->fd, EV_READ | EV_PERSIST, on_readable, link);
+	link->writable = event_new(link->base, link->fd, EV_WRITE, on_writable, link);
+	if (!link->readable || !link->writable || event_add(link->readable, NULL) < 0) {
+		lost(link, "no memory");
+		return;
+	}
+	link->phase = LINK_HELLO;
+	link->connects++;
+	link->queued = 0;
+	for (unsigned i = 0; i < link->config->services; i++) {
+		struct link_service *s = &link->service[i];
+
+		s->pending = s->unanswered = s->again = s->refused = false;
+		s->acknowledged = 0;
+		enqueue(link, i);
+	}
+	flush(link);
+}
+
+static void connect_now(int fd, short what, void *argument)
+{
+	struct link *link = argument;
+
+	(void)fd;
+	(void)what;
+	link->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (link->fd < 0 ||
+	    connect(link->fd, (struct sockaddr *)&link->address, sizeof(link->address)) < 0) {
+		lost(link, strerror(errno));
+		return;
+	}
+	connected(link);
+}
+
+static void on_writable(int fd, short what, void *argument)
+{
+	(void)fd;
+	(void)what;
+	flush(argument);
+}
+
+static struct link_service *find_unanswered(struct link *link, uint64_t generation)
+{
+	for (unsigned i = 0; i < link->config->services; i++)
+		if (link->service[i].unanswered && link->service[i].generation == generation)
+			return &link->service[i];
+	return NULL;
+}
+
+static void note_refusal(struct link *link, const struct sl_msg_ack *ack, const char *name)
+{
+	static const char *const reason[] = {
+		"", "it does not understand our messages", "a field is out of range",
+		"another service has its address, protocol and port", "its tables are full"};
+	unsigned status = ack->status < sizeof(reason) / sizeof(*reason) ? ack->status : 1;
+
+	link->refused++;
+	log_warning("dataplane refuses service %s: %s%s%.*s; it goes on with the routes it has",
+		    name, reason[status], ack->field[0] ? ": " : "", SL_NAME_MAX, ack->field);
+}
+
+/* Only an answer shows that the other end is a dataplane that works. */
+static void note_up(struct link *link)
+{
+	link->backoff_ms = BACKOFF_MIN_MS;
+	if (!link->told_up)
+		log_info("dataplane connected");
+	link->told_up = true;
+}
+
+static int take_ack(struct link *link, const struct sl_msg_ack *ack)
+{
+	struct link_service *s = find_unanswered(link, ack->header.generation);
+	unsigned index = s ? (unsigned)(s - link->service) : 0;
+
+	if (!s)
+		return -EPROTO;
+	s->unanswered = false;
+	note_up(link);
+	if (ack->status == SL_ACK_DONE) {
+		link->acknowledged++;
+		s->acknowledged = s->generation;
+		s->refused = false;
+		if (s->sent_cause_ns)
+			reaction_add(&link->reaction, clock_ns() - s->sent_cause_ns);
+	} else if (!s->refused) {
+		s->refused = true;
+		note_refusal(link, ack, link->config->service[index].name);
+	}
+	if (s->again)
+		enqueue(link, index);
+	return 0;
+}
+
+static int take(struct link *link, const union message *message, size_t bytes)
+{
+	if (bytes < sizeof(message->header) || message->header.bytes != bytes ||
+	    message->header.version != SL_ROUTE_VERSION || message->header.type != SL_MSG_ACK ||
+	    bytes != sizeof(message->ack))
+		return -EPROTO;
+	return take_ack(link, &message->ack);
+}
+
+static void on_readable(int fd, short what, void *argument)
+{
+	struct link *link = argument;
+	union message message;
+
+	(void)what;
+	for (;;) {
+		ssize_t bytes = recv(fd, &message, sizeof(message), MSG_DONTWAIT);
+		int result;
+
+		if (bytes < 0 && (errno == EAGAIN || errno == EINTR))
+			break;
+		if (bytes <= 0) {
+			lost(link, bytes < 0 ? strerror(errno) : "it closed the connection");
+			return;
+		}
+		result = take(link, &message, (size_t)bytes);
+		if (result < 0) {
+			lost(link, "it answered what we did not ask");
+			return;
+		}
+	}
+	flush(link);
+}
+
+void link_start(struct link *link)
+{
+	connect_now(-1, 0, link);
+}
+
+void link_set(struct link *link, unsigned service, const uint32_t *weight, uint64_t cause_ns)
+{
+	struct link_service *s = &link->service[service];
+
+	memcpy(s->weight, weight, link->config->service[service].sites * sizeof(*weight));
+	if (s->cause_ns == 0)
+		s->cause_ns = cause_ns;
+	if (link->phase == LINK_DOWN) {
+		s->cause_ns = 0;
+		return;
+	}
+	if (s->unanswered) {
+		s->again = true;
+		return;
+	}
+	enqueue(link, service);
+	flush(link);
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The connection to the dataplane (suanlu/route.h): it keeps the dataplane at the weights
+ * that link_set was last told, over restarts of either side.
+ *
+ * After each connect a full update goes out (HELLO, every service, SYNC), then only what
+ * changed. A service has at most one message unanswered; weights that change meanwhile
+ * wait and go out together with the answer's arrival. Called in control's event loop.
+ */
+#pragma once
+
+#include "reaction.h"
+#include <event2/event.h>
+#include <suanlu/config.h>
+#include <sys/un.h>
+
+struct link_service {
+	uint32_t weight[SL_CANDIDATES_MAX];
+	bool pending;			  /* in the queue to be sent */
+	bool unanswered;		  /* sent, no answer yet */
+	bool again;			  /* changed since it was sent */
+	bool refused;			  /* by the last answer */
+	uint64_t generation;		  /* of the last message sent; 0: none */
+	uint64_t acknowledged;		  /* the last one that the dataplane uses; 0: none */
+	uint64_t cause_ns, sent_cause_ns; /* arrival of the report behind a change; 0: none */
+};
+
+enum link_phase {
+	LINK_DOWN,
+	LINK_HELLO,   /* connected, HELLO is to be sent */
+	LINK_FILLING, /* services of the full update, then SYNC */
+	LINK_UP,
+};
+
+struct link {
+	struct event_base *base;
+	const struct config *config;
+	struct sockaddr_un address;
+	struct reaction reaction;
+	enum link_phase phase;
+	int fd;
+	struct event *readable, *writable, *retry;
+	unsigned backoff_ms;
+	bool told_lost, told_up; /* logged since it changed */
+	uint64_t generation;
+	uint64_t connects, sent, acknowledged, refused;
+	struct link_service *service;
+	unsigned *queue; /* ring of pending services */
+	unsigned queued, first;
+};
+
+int link_open(struct link *link, struct event_base *base, const struct config *config);
+void link_close(struct link *link);
+
+/* Connected, if not yet answered. */
+static inline bool link_is_up(const struct link *link)
+{
+	return link->phase != LINK_DOWN;
+}
+
+/* Connects, and goes on trying; before it, weights are only remembered. */
+void link_start(struct link *link);
+
+/* New weights of a service, by its config.service[].site order. cause_ns as in the struct. */
+void link_set(struct link *link, unsigned service, const uint32_t *weight, uint64_t cause_ns);

@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "metrics_text.h"
+#include "clock.h"
+#include <math.h>
+#include <stdio.h>
+
+static void family(struct evbuffer *out, const char *name, const char *type, const char *unit,
+		   const char *help)
+{
+	evbuffer_add_printf(out, "# TYPE suanlu_%s %s\n", name, type);
+	if (unit)
+		evbuffer_add_printf(out, "# UNIT suanlu_%s %s\n", name, unit);
+	evbuffer_add_printf(out, "# HELP suanlu_%s %s\n", name, help);
+}
+
+/* Without a value there is no sample: "unknown" is not 0. */
+static void sample(struct evbuffer *out, const char *name, const char *labels, double value)
+{
+	if (!isnan(value))
+		evbuffer_add_printf(out, "suanlu_%s{%s} %.9g\n", name, labels, value);
+}
+
+static void count(struct evbuffer *out, const char *name, const char *labels, uint64_t value)
+{
+	evbuffer_add_printf(out, "suanlu_%s_total{%s} %lu\n", name, labels, (unsigned long)value);
+}
+
+static uint64_t read_counter(const uint64_t *counter)
+{
+	return __atomic_load_n(counter, __ATOMIC_RELAXED);
+}
+
+static void verdicts(const struct counters *counters, struct evbuffer *out)
+{
+	char labels[64];
+
+	family(out, "verdicts", "counter", NULL, "What became of received packets.");
+	for (unsigned w = 0; w < counters->workers; w++)
+		for (unsigned v = 0; v < SL_VERDICT_COUNT; v++) {
+			snprintf(labels, sizeof(labels), "worker=\"%u\",verdict=\"%s\"", w,
+				 sl_verdict_text[v].name);
+			count(out, "verdicts", labels,
+			      read_counter(&counters->map->worker[w].verdict[v]));
+		}
+}
+
+static void workers(const struct counters *counters, struct evbuffer *out)
+{
+#define FIELD(field) offsetof(struct sl_worker_counters, field)
+	static const struct {
+		const char *name, *unit, *help;
+		size_t offset;
+	} counter[] = {
+		{"received_packets", NULL, "Packets taken from ports.", FIELD(rx_packets)},
+		{"received_bytes", "bytes", "Bytes of those packets.", FIELD(rx_bytes)},
+		{"sent_packets", NULL, "Packets given to ports.", FIELD(tx_packets)},
+		{"sent_bytes", "bytes", "Bytes of those packets.", FIELD(tx_bytes)},
+		{"polls", NULL, "Turns of the worker loop.", FIELD(polls)},
+		{"sleeps", NULL, "Turns that ended in sleep.", FIELD(sleeps)},
+		{"pins_inserted", NULL, "Flows given a site.", FIELD(pins_inserted)},
+		{"pins_evicted", NULL, "Live pins given up for others.", FIELD(pins_evicted)},
+	};
+#undef FIELD
+	char labels[32];
+
+	for (size_t i = 0; i < sizeof(counter) / sizeof(*counter); i++) {
+		family(out, counter[i].name, "counter", counter[i].unit, counter[i].help);
+		for (unsigned w = 0; w < counters->workers; w++) {
+			const char *worker = (const char *)&counters->map->worker[w];
+
+			snprintf(labels, sizeof(labels), "worker=\"%u\"", w);
+			count(out, counter[i].name, labels,
+			      read_counter((const uint64_t *)(worker + counter[i].offset)));
+		}
+	}
+}
+
+typedef void member_sample(const struct control *control, unsigned service, unsigned k,
+			   const char *labels, struct evbuffer *out);
+
+/* One sample for each service at each of its sites. */
+static void members(const struct control *control, struct evbuffer *out, member_sample *show)
+{
+	char labels[128];
+
+	for (unsigned i = 0; i < control->config->services; i++) {
+		const struct config_service *s = &control->config->service[i];
+
+		for (unsigned k = 0; k < s->sites; k++) {
+			snprintf(labels, sizeof(labels), "service=\"%s\",site=\"%s\"", s->name,
+				 control->config->site[s->site[k]].name);
+			show(control, i, k, labels, out);
+		}
+	}
+}
+
+static struct sl_member_counters counted(const struct control *control, unsigned service,
+					 unsigned k)
+{
+	struct sl_member_counters sum;
+
+	counters_member(&control->demand.counters, control->config, service, k, &sum);
+	return sum;
+}
+
+static void show_flows(const struct control *control, unsigned service, unsigned k,
+		       const char *labels, struct evbuffer *out)
+{
+	count(out, "member_new_flows", labels, counted(control, service, k).new_flows);
+}
+
+static void show_packets(const struct control *control, unsigned service, unsigned k,
+			 const char *labels, struct evbuffer *out)
+{
+	count(out, "member_packets", labels, counted(control, service, k).packets);
+}
+
+static void show_bytes(const struct control *control, unsigned service, unsigned k,
+		       const char *labels, struct evbuffer *out)
+{
+	count(out, "member_bytes", labels, counted(control, service, k).bytes);
+}
+
+static void show_weight(const struct control *control, unsigned service, unsigned k,
+			const char *labels, struct evbuffer *out)
+{
+	sample(out, "weight", labels, routes_published_share(&control->routes, service, k));
+}
+
+static void show_response(const struct control *control, unsigned service, unsigned k,
+			  const char *labels, struct evbuffer *out)
+{
+	sample(out, "response_seconds", labels, control->routes.service[service].response_s[k]);
+}
+
+static double if_reported(const struct control *control, unsigned service, unsigned k, double value)
+{
+	bool known = control->state.service[service].member[k].estimate.last_report_s >= 0;
+
+	return known ? value : NAN;
+}
+
+static void show_in_flight(const struct control *control, unsigned service, unsigned k,
+			   const char *labels, struct evbuffer *out)
+{
+	const struct estimate *e = &control->state.service[service].member[k].estimate;
+
+	sample(out, "in_flight", labels, if_reported(control, service, k, e->in_flight));
+}
+
+static void show_queued(const struct control *control, unsigned service, unsigned k,
+			const char *labels, struct evbuffer *out)
+{
+	const struct estimate *e = &control->state.service[service].member[k].estimate;
+
+	sample(out, "queued", labels, if_reported(control, service, k, e->queued));
+}
+
+static void show_arrivals(const struct control *control, unsigned service, unsigned k,
+			  const char *labels, struct evbuffer *out)
+{
+	const struct estimate *e = &control->state.service[service].member[k].estimate;
+
+	sample(out, "arrivals_per_second", labels,
+	       if_reported(control, service, k, e->arrivals_per_s));
+}
+
+static void member_families(const struct control *control, struct evbuffer *out)
+{
+	family(out, "member_new_flows", "counter", NULL, "New flows steered to a site.");
+	members(control, out, show_flows);
+	family(out, "member_packets", "counter", NULL, "Packets steered to a site.");
+	members(control, out, show_packets);
+	family(out, "member_bytes", "counter", "bytes",
+	       "Bytes of inner packets steered to a site.");
+	members(control, out, show_bytes);
+	family(out, "weight", "gauge", NULL, "Share of new flows by the published routes, 0 to 1.");
+	members(control, out, show_weight);
+	family(out, "response_seconds", "gauge", "seconds",
+	       "Predicted waiting and service time at a site.");
+	members(control, out, show_response);
+	family(out, "in_flight", "gauge", NULL, "Flows being worked on, as the site reported.");
+	members(control, out, show_in_flight);
+	family(out, "queued", "gauge", NULL, "Flows waiting, as the site reported.");
+	members(control, out, show_queued);
+	family(out, "arrivals_per_second", "gauge", NULL,
+	       "Flows arriving at a site, by its reports.");
+	members(control, out, show_arrivals);
+}
+
+static void services(const struct control *control, struct evbuffer *out)
+{
+	char labels[64];
+
+	family(out, "demand_per_second", "gauge", NULL, "New flows of clients at this node.");
+	for (unsigned i = 0; i < control->config->services; i++) {
+		snprintf(labels, sizeof(labels), "service=\"%s\"",
+			 control->config->service[i].name);
+		sample(out, "demand_per_second", labels, control->state.service[i].demand_per_s);
+	}
+	family(out, "predicted_seconds", "gauge", "seconds",
+	       "Predicted path delay and response of new flows, mean.");
+	for (unsigned i = 0; i < control->config->services; i++) {
+		snprintf(labels, sizeof(labels), "service=\"%s\"",
+			 control->config->service[i].name);
+		sample(out, "predicted_seconds", labels, control->routes.service[i].predicted_s);
+	}
+}
+
+static void site_state(const struct control *control, unsigned site, double now_s,
+		       struct evbuffer *out)
+{
+	static const char *const text[] = {"never", "fresh", "silent"};
+	enum estimate_state now = state_site_state(&control->state, site, now_s);
+	char labels[128];
+
+	for (unsigned i = 0; i < 3; i++) {
+		snprintf(labels, sizeof(labels), "site=\"%s\",suanlu_site_reports=\"%s\"",
+			 control->config->site[site].name, text[i]);
+		sample(out, "site_reports", labels, now == i);
+	}
+}
+
+static void sites(const struct control *control, struct evbuffer *out)
+{
+	double now_s = clock_s();
+	char labels[64];
+
+	family(out, "site_reports", "stateset", NULL, "Whether a site's reports come.");
+	for (unsigned i = 0; i < control->config->sites; i++)
+		site_state(control, i, now_s, out);
+	family(out, "site_drained", "gauge", NULL, "1 while the operator keeps new flows away.");
+	for (unsigned i = 0; i < control->config->sites; i++) {
+		snprintf(labels, sizeof(labels), "site=\"%s\"", control->config->site[i].name);
+		sample(out, "site_drained", labels, control->state.site[i].drained);
+	}
+	family(out, "site_report_age_seconds", "gauge", "seconds", "Age of a site's last report.");
+	for (unsigned i = 0; i < control->config->sites; i++) {
+		double at_s = control->state.site[i].last_report_s;
+
+		snprintf(labels, sizeof(labels), "site=\"%s\"", control->config->site[i].name);
+		sample(out, "site_report_age_seconds", labels, at_s < 0 ? NAN : now_s - at_s);
+	}
+}
+
+static void reports(const struct control *control, struct evbuffer *out)
+{
+	char labels[64];
+
+	family(out, "reports", "counter", NULL, "Telemetry datagrams, by what became of them.");
+	for (unsigned i = 0; i < VERIFY_REASON_COUNT; i++) {
+		snprintf(labels, sizeof(labels), "reason=\"%s\"", verify_reason_text(i));
+		count(out, "reports", labels, control->ingest.count[i]);
+	}
+}
+
+static void loop(const struct control *control, struct evbuffer *out)
+{
+	const struct reaction *reaction = &control->link.reaction;
+
+	family(out, "solved", "counter", NULL, "Problems solved.");
+	count(out, "solved", "", control->routes.solved);
+	family(out, "solver_rounds", "counter", NULL, "Rounds that they took.");
+	count(out, "solver_rounds", "", control->routes.rounds);
+	family(out, "route_messages", "counter", NULL, "Messages sent to the dataplane.");
+	count(out, "route_messages", "", control->link.sent);
+	family(out, "route_refusals", "counter", NULL, "Messages that the dataplane refused.");
+	count(out, "route_refusals", "", control->link.refused);
+	family(out, "dataplane_connected", "gauge", NULL, "1 while the dataplane takes routes.");
+	sample(out, "dataplane_connected", "", link_is_up(&control->link));
+	family(out, "reaction_seconds", "histogram", "seconds",
+	       "From a report's arrival to the acknowledgement of the routes it changed.");
+	for (unsigned octave = 5; octave <= 20; octave++)
+		evbuffer_add_printf(out, "suanlu_reaction_seconds_bucket{le=\"%.9g\"} %lu\n",
+				    exp2(octave) / 1e6,
+				    (unsigned long)reaction_within(reaction, octave));
+	evbuffer_add_printf(out, "suanlu_reaction_seconds_bucket{le=\"+Inf\"} %lu\n",
+			    (unsigned long)reaction->count);
+	evbuffer_add_printf(out, "suanlu_reaction_seconds_count %lu\n",
+			    (unsigned long)reaction->count);
+	evbuffer_add_printf(out, "suanlu_reaction_seconds_sum %.9g\n",
+			    (double)reaction->sum_ns / 1e9);
+}
+
+void metrics_text(const struct control *control, struct evbuffer *out)
+{
+	verdicts(&control->demand.counters, out);
+	workers(&control->demand.counters, out);
+	member_families(control, out);
+	services(control, out);
+	sites(control, out);
+	reports(control, out);
+	loop(control, out);
+	evbuffer_add_printf(out, "# EOF\n");
+}

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "estimate.h"
+#include <math.h>
+
+#define SMOOTH_S 0.5	       /* time constant of rates and service time */
+#define WINDOW_MIN_S 0.01      /* shorter windows are joined to the next */
+#define BACKGROUND_S 3.0       /* most that the mean of the excess reaches back */
+#define NOISE_SIGMAS 5.0       /* about where an excess stops to be chance */
+#define RARE 3.0	       /* added to a count's variance: small counts have long tails */
+#define SERVICE_NOMINAL_S 0.01 /* while nobody said; alike everywhere */
+#define SCV_MAX 100.0
+#define STEADY_UTILISATION 0.9 /* a queue of more than this would make is backlog */
+
+void estimate_init(struct estimate *estimate, uint32_t servers_max)
+{
+	servers_max = servers_max > 0 ? servers_max : 1;
+	*estimate = (struct estimate){
+		.servers_max = servers_max,
+		.servers = servers_max,
+		.scv_service = 1,
+		.last_report_s = -1,
+	};
+}
+
+enum estimate_state estimate_state(const struct estimate *estimate, double now_s)
+{
+	if (estimate->last_report_s < 0)
+		return ESTIMATE_NEVER;
+	return now_s <= estimate->valid_until_s ? ESTIMATE_FRESH : ESTIMATE_SILENT;
+}
+
+static double gain(double interval_s)
+{
+	return -expm1(-interval_s / SMOOTH_S);
+}
+
+/*
+ * What arrived that no edge sent. Any rate between the edges' last and present one explains
+ * arrivals, because a change of weights and the flows that it moves are not counted at one
+ * instant.
+ */
+static double excess_of(double rate_per_s, double sent_before, double sent_now)
+{
+	double least = fmin(sent_before, sent_now), most = fmax(sent_before, sent_now);
+
+	return rate_per_s - fmin(fmax(rate_per_s, least), most);
+}
+
+/*
+ * The mean of the excess over up to BACKGROUND_S, except that a window whose count is z standard
+ * deviations off (Poisson: variance = mean) is believed by z^8 / (z^8 + sigmas^8).
+ */
+static void follow_excess(struct estimate *estimate, double excess_per_s, double sent_per_s,
+			  double window_s)
+{
+	double surprise = (excess_per_s - estimate->excess_per_s) * window_s;
+	double expected = fmax(0, sent_per_s + estimate->excess_per_s) * window_s;
+	double squares = surprise * surprise / (expected + RARE) / (NOISE_SIGMAS * NOISE_SIGMAS);
+	double power = squares * squares * squares * squares;
+	double jump = isfinite(power) ? power / (power + 1) : 1;
+
+	estimate->excess_weight_s = fmin(estimate->excess_weight_s + window_s, BACKGROUND_S);
+	double plain = fmin(1, window_s / estimate->excess_weight_s);
+	double weight = plain + (1 - plain) * jump;
+	estimate->excess_per_s += weight * (excess_per_s - estimate->excess_per_s);
+	/* After a jump what was averaged before is worth that much less. */
+	estimate->excess_weight_s *= 1 - jump;
+	estimate->excess_weight_s = fmax(estimate->excess_weight_s, window_s);
+}
+
+/*
+ * max(0, noise) would be a background of its own, so the mean is shrunk by how far it stands out
+ * of its own noise: e^2 / (e^2 + variance), the variance of a rate counted over w seconds
+ * being rate / w.
+ */
+static double background_of(const struct estimate *estimate, double sent_per_s)
+{
+	double excess = fmax(0, estimate->excess_per_s);
+	double variance = (sent_per_s + excess) / fmax(estimate->excess_weight_s, WINDOW_MIN_S);
+
+	if (!(excess > 0))
+		return 0;
+	/* with nothing sent every arrival is background, however few */
+	return sent_per_s > 0 ? excess * (excess * excess / (excess * excess + variance)) : excess;
+}
+
+static void move_rates(struct estimate *estimate, double rate_per_s, double window_s,
+		       double sent_per_s)
+{
+	double sent_before = estimate->last_report_s < 0 ? sent_per_s : estimate->sent_per_s;
+	double excess_per_s = excess_of(rate_per_s, sent_before, sent_per_s);
+	double weight = estimate->last_report_s < 0 ? 1 : gain(window_s);
+
+	estimate->arrivals_per_s += weight * (rate_per_s - estimate->arrivals_per_s);
+	follow_excess(estimate, excess_per_s, sent_per_s, window_s);
+	estimate->background_per_s = background_of(estimate, sent_per_s);
+	estimate->sent_per_s = sent_per_s;
+}
+
+/*
+ * Arrivals since the last report. Totals that went backwards are of a restarted publisher, and a
+ * publisher may keep none: then its own rate stands for the interval.
+ */
+static double arrivals_since(const struct estimate *estimate, const Suanlu__ServiceLoad *load,
+			     double interval_s)
+{
+	if (estimate->last_report_s < 0 || load->arrivals == 0 ||
+	    load->arrivals < estimate->arrivals_total ||
+	    load->completions < estimate->completions_total)
+		return load->arrivals_per_s * interval_s;
+	return (double)(load->arrivals - estimate->arrivals_total);
+}
+
+static void take_rates(struct estimate *estimate, const Suanlu__ServiceLoad *load,
+		       double interval_s, double sent_per_s)
+{
+	estimate->window_s += interval_s;
+	estimate->window_arrivals += arrivals_since(estimate, load, interval_s);
+	estimate->arrivals_total = load->arrivals;
+	estimate->completions_total = load->completions;
+	if (estimate->window_s < WINDOW_MIN_S)
+		return;
+	move_rates(estimate, estimate->window_arrivals / estimate->window_s, estimate->window_s,
+		   sent_per_s);
+	estimate->window_s = estimate->window_arrivals = 0;
+}
+
+static void take_service(struct estimate *estimate, const Suanlu__ServiceLoad *load,
+			 double interval_s)
+{
+	if (load->service_time_s > 0) {
+		double weight = estimate->service_time_s > 0 ? gain(interval_s) : 1;
+		estimate->service_time_s +=
+			weight * (load->service_time_s - estimate->service_time_s);
+	}
+	if (load->has_service_scv_case) {
+		double scv = fmin(fmax(load->service_scv, 0), SCV_MAX);
+		double weight = estimate->last_report_s < 0 ? 1 : gain(interval_s);
+		estimate->scv_service += weight * (scv - estimate->scv_service);
+	}
+}
+
+void estimate_report(struct estimate *estimate, const Suanlu__ServiceLoad *load, double now_s,
+		     double measured_at_s, double valid_for_s, double sent_per_s)
+{
+	bool first = estimate->last_report_s < 0;
+	double interval_s = first ? SMOOTH_S : measured_at_s - estimate->measured_at_s;
+
+	if (interval_s < 0)
+		return;
+	take_rates(estimate, load, interval_s, fmax(0, sent_per_s));
+	take_service(estimate, load, interval_s);
+	estimate->servers = estimate->servers_max;
+	if (load->servers > 0 && load->servers < estimate->servers_max)
+		estimate->servers = load->servers;
+	estimate->in_flight = load->in_flight;
+	estimate->queued = load->queued;
+	estimate->last_report_s = now_s;
+	estimate->measured_at_s = measured_at_s;
+	estimate->valid_until_s = measured_at_s + valid_for_s;
+}
+
+/* Seconds to drain what waits beyond what this load makes wait in the long run anyway. */
+static double backlog_s(const struct estimate *estimate, const struct queue *queue, double now_s)
+{
+	double capacity = queue_capacity_per_s(queue);
+	double age_s = fmax(0, now_s - estimate->measured_at_s);
+	double waiting = estimate->queued + (estimate->arrivals_per_s - capacity) * age_s;
+	double steady =
+		queue_waiting(queue, fmin(estimate->arrivals_per_s, STEADY_UTILISATION * capacity));
+
+	/* without a waiting flow at the measurement, free servers took what has come since */
+	return estimate->queued > 0 ? fmax(0, waiting - steady) / capacity : 0;
+}
+
+struct queue estimate_queue(const struct estimate *estimate, double now_s)
+{
+	struct queue queue = {
+		.servers = estimate->servers,
+		.service_time_s =
+			estimate->service_time_s > 0 ? estimate->service_time_s : SERVICE_NOMINAL_S,
+		.scv = (1 + estimate->scv_service) / 2, /* arrivals: Poisson */
+		.cap = QUEUE_CAP,
+	};
+
+	if (estimate_state(estimate, now_s) == ESTIMATE_FRESH)
+		queue.backlog_s = backlog_s(estimate, &queue, now_s);
+	return queue;
+}

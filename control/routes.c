@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "routes.h"
+#include "usable.h"
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PAST_S 1
+#define SWING_S 0.25	  /* a share goes from 0 to 1 in no less */
+#define SHARE_OFF 0.001	  /* a used site with less gets none */
+#define SHARE_ON 0.005	  /* an unused site with less stays unused */
+#define SHARE_WORTH 0.005 /* a smaller change is not published */
+
+static int by_name(const void *a, const void *b, void *config)
+{
+	const struct config *c = config;
+	int i = *(const int *)a, k = *(const int *)b;
+
+	return strcmp(i < 0 ? c->node : c->edge[i].name, k < 0 ? c->node : c->edge[k].name);
+}
+
+int routes_open(struct routes *routes, struct state *state)
+{
+	const struct config *config = state->config;
+
+	*routes = (struct routes){.state = state, .edges = config->edges + 1};
+	for (unsigned i = 0; i < routes->edges; i++)
+		routes->order[i] = (int)i - 1;
+	/* Every edge solves in the same order, so all find the same solution. */
+	qsort_r(routes->order, routes->edges, sizeof(int), by_name, (void *)config);
+	while (routes->order[routes->own] >= 0)
+		routes->own++;
+	routes->service = calloc(config->services + 1, sizeof(*routes->service));
+	if (!routes->service)
+		return -ENOMEM;
+	for (unsigned i = 0; i < config->services; i++) {
+		routes->service[i].x = calloc(routes->edges, sizeof(solve_row));
+		if (!routes->service[i].x) {
+			routes_close(routes);
+			return -ENOMEM;
+		}
+	}
+	return 0;
+}
+
+void routes_close(struct routes *routes)
+{
+	for (unsigned i = 0; routes->service && i < routes->state->config->services; i++)
+		free(routes->service[i].x);
+	free(routes->service);
+	routes->service = NULL;
+}
+
+static void target_clear(struct route *route)
+{
+	memset(route->target, 0, sizeof(route->target));
+}
+
+static void target_capacity(const struct routes *routes, unsigned service, struct route *route)
+{
+	const struct config *config = routes->state->config;
+	const struct config_service *s = &config->service[service];
+	double servers = 0;
+
+	target_clear(route);
+	for (unsigned k = 0; k < s->sites; k++)
+		if (route->use[k] == ROUTES_USABLE)
+			servers += config->site[s->site[k]].servers;
+	for (unsigned k = 0; k < s->sites; k++)
+		if (route->use[k] == ROUTES_USABLE)
+			route->target[k] = config->site[s->site[k]].servers / servers;
+}
+
+static void target_nearest(const struct routes *routes, unsigned service, struct route *route)
+{
+	const struct config *config = routes->state->config;
+	const struct config_service *s = &config->service[service];
+	int nearest = -1;
+
+	target_clear(route);
+	for (unsigned k = 0; k < s->sites; k++)
+		if (route->use[k] == ROUTES_USABLE &&
+		    (nearest < 0 ||
+		     config->site[s->site[k]].delay_s < config->site[s->site[nearest]].delay_s))
+			nearest = (int)k;
+	if (nearest >= 0)
+		route->target[nearest] = 1;
+}
+
+static void remember(struct route *route, double now_s)
+{
+	if (route->past_s > 0 && now_s - route->past_s < PAST_S)
+		return;
+	memcpy(route->past[1], route->past_s > 0 ? route->past[0] : route->target,
+	       sizeof(route->target));
+	memcpy(route->past[0], route->target, sizeof(route->target));
+	route->past_s = now_s;
+}
+
+/* The last routes, without the members excluded since; by capacity if none is left. */
+static void target_held(const struct routes *routes, unsigned service, struct route *route)
+{
+	unsigned sites = routes->state->config->service[service].sites;
+	double sum = 0;
+
+	for (unsigned k = 0; k < sites; k++)
+		sum += route->use[k] == ROUTES_USABLE ? route->past[1][k] : 0;
+	if (!(sum > 0)) {
+		target_capacity(routes, service, route);
+		return;
+	}
+	for (unsigned k = 0; k < sites; k++)
+		route->target[k] = route->use[k] == ROUTES_USABLE ? route->past[1][k] / sum : 0;
+}
+
+/* Is the site open to another edge, as far as can be told from here? */
+static double other_delay_s(const struct routes *routes, unsigned service, unsigned k,
+			    unsigned edge, double now_s)
+{
+	const struct state *state = routes->state;
+	const struct config_service *s = &state->config->service[service];
+	enum routes_use use = routes->service[service].use[k];
+	double delay_s = state_edge_delay_s(state, edge, s->site[k], now_s);
+
+	if (use == ROUTES_LABEL || use == ROUTES_SILENT || use == ROUTES_NEVER ||
+	    delay_s > s->max_delay_s)
+		return INFINITY;
+	/* Drained or too far for this node only: the state of its reports still counts. */
+	if (estimate_state(&state->service[service].member[k].estimate, now_s) != ESTIMATE_FRESH)
+		return INFINITY;
+	return delay_s;
+}
+
+static void describe_edge(const struct routes *routes, unsigned service, unsigned row, double now_s,
+			  struct solve_edge *out)
+{
+	const struct state *state = routes->state;
+	const struct config_service *s = &state->config->service[service];
+	const struct route *route = &routes->service[service];
+	int edge = routes->order[row];
+
+	out->demand_per_s = edge < 0 ? state->service[service].demand_per_s
+				     : state->edge[edge].demand_per_s[service];
+	for (unsigned k = 0; k < s->sites; k++) {
+		if (edge >= 0)
+			out->delay_s[k] = other_delay_s(routes, service, k, (unsigned)edge, now_s);
+		else
+			out->delay_s[k] = route->use[k] == ROUTES_USABLE
+						  ? state->config->site[s->site[k]].delay_s
+						  : INFINITY;
+	}
+}
+
+static void describe_sites(const struct state *state, unsigned service, double now_s,
+			   struct solve_site *out)
+{
+	for (unsigned k = 0; k < state->config->service[service].sites; k++) {
+		const struct estimate *estimate = &state->service[service].member[k].estimate;
+
+		out[k].queue = estimate_queue(estimate, now_s);
+		out[k].background_per_s = fmax(0, estimate->background_per_s);
+	}
+}
+
+/* What the other edges send each member, by their demand and the solution. */
+static void attribute(const struct routes *routes, unsigned service, const struct solve_edge *edge)
+{
+	const struct state *state = routes->state;
+	struct state_service *s = &state->service[service];
+	const struct route *route = &routes->service[service];
+
+	for (unsigned k = 0; k < state->config->service[service].sites; k++) {
+		s->member[k].others_per_s = 0;
+		for (unsigned i = 0; i < routes->edges; i++)
+			if (i != routes->own)
+				s->member[k].others_per_s += edge[i].demand_per_s * route->x[i][k];
+	}
+}
+
+/* Solves and takes this node's row; false if the inputs were refused. */
+static bool target_solve(struct routes *routes, unsigned service, struct route *route,
+			 const struct solve_site *site, double now_s)
+{
+	unsigned sites = routes->state->config->service[service].sites;
+	struct solve_edge edge[SOLVE_EDGES_MAX];
+	struct solve_problem problem = {
+		.edges = routes->edges, .sites = sites, .edge = edge, .site = site};
+	struct solve_result result;
+
+	for (unsigned i = 0; i < routes->edges; i++)
+		describe_edge(routes, service, i, now_s, &edge[i]);
+	if (solve(&problem, route->x, &result) < 0) {
+		routes->refused++;
+		return false;
+	}
+	routes->solved++;
+	routes->rounds += result.rounds;
+	memcpy(route->target, route->x[routes->own], sizeof(route->target));
+	attribute(routes, service, edge);
+	return true;
+}
+
+/* Unusable members lose their share at once, the others take it in proportion. */
+static bool drop_unusable(struct route *route, unsigned sites)
+{
+	double sum = 0;
+
+	for (unsigned k = 0; k < sites; k++) {
+		if (route->use[k] != ROUTES_USABLE)
+			route->share[k] = 0;
+		sum += route->share[k];
+	}
+	for (unsigned k = 0; sum > 0 && k < sites; k++)
+		route->share[k] /= sum;
+	return sum > 0;
+}
+
+/*
+ * All shares go the same part of their way, so that they still sum to 1 and none rises by more than
+ * elapsed / SWING_S.
+ */
+static void move(const struct routes *routes, struct route *route, unsigned sites, double now_s)
+{
+	bool some = drop_unusable(route, sites);
+	double elapsed_s = now_s - route->moved_s, rise = 0, part = 1;
+
+	for (unsigned k = 0; k < sites; k++)
+		rise = fmax(rise, route->target[k] - route->share[k]);
+	if (routes->settled && some && route->moved_s > 0 && rise > elapsed_s / SWING_S)
+		part = elapsed_s / SWING_S / rise;
+	for (unsigned k = 0; k < sites; k++)
+		route->share[k] += part * (route->target[k] - route->share[k]);
+	route->moved_s = now_s;
+}
+
+static void predict(const struct routes *routes, unsigned service, struct route *route,
+		    const struct solve_site *site)
+{
+	const struct state *state = routes->state;
+	const struct config_service *s = &state->config->service[service];
+
+	route->predicted_s = route->basis == ROUTES_NOTHING ? NAN : 0;
+	for (unsigned k = 0; k < s->sites; k++) {
+		const struct state_member *member = &state->service[service].member[k];
+		double delay_s = state->config->site[s->site[k]].delay_s;
+		double arrivals = member->others_per_s + site[k].background_per_s +
+				  state->service[service].demand_per_s * route->share[k];
+		bool known = member->estimate.last_report_s >= 0;
+
+		route->arrivals_per_s[k] = arrivals;
+		route->response_s[k] = known ? queue_response_s(&site[k].queue, arrivals) : NAN;
+		route->marginal_s[k] =
+			known ? delay_s + queue_marginal_s(&site[k].queue, arrivals) : NAN;
+		if (route->share[k] > 0)
+			route->predicted_s += route->share[k] * (delay_s + route->response_s[k]);
+	}
+}
+
+/* To weights; true if they differ from the published ones by enough. */
+static bool quantise(struct route *route, unsigned sites)
+{
+	uint32_t weight[SL_CANDIDATES_MAX];
+	bool worth = false;
+
+	for (unsigned k = 0; k < sites; k++) {
+		double least = route->weight[k] ? SHARE_OFF : SHARE_ON;
+		double before = route->weight[k] / (double)ROUTES_WEIGHT_SUM;
+
+		if (route->share[k] < least && route->target[k] < least)
+			weight[k] = 0;
+		else if (route->share[k] < least)
+			weight[k] =
+				route->weight[k] ? (uint32_t)(SHARE_OFF * ROUTES_WEIGHT_SUM) : 0;
+		else
+			weight[k] = (uint32_t)lround(route->share[k] * ROUTES_WEIGHT_SUM);
+		worth |= fabs(route->share[k] - before) > SHARE_WORTH;
+		worth |= (weight[k] == 0) != (route->weight[k] == 0);
+	}
+	if (worth)
+		memcpy(route->weight, weight, sites * sizeof(*weight));
+	return worth;
+}
+
+bool routes_update(struct routes *routes, unsigned service, double now_s)
+{
+	struct route *route = &routes->service[service];
+	struct state *state = routes->state;
+	unsigned sites = state->config->service[service].sites;
+	struct solve_site site[SL_CANDIDATES_MAX];
+	enum routes_basis basis = usable_decide(routes, service, now_s);
+	bool first = route->moved_s == 0;
+
+	usable_log(state, service, route->basis, basis, first);
+	route->basis = basis;
+	describe_sites(state, service, now_s, site);
+	if (basis == ROUTES_NOTHING)
+		target_clear(route);
+	else if (basis == ROUTES_HELD)
+		target_held(routes, service, route);
+	else if (state->config->steering == CONFIG_STEERING_NEAREST)
+		target_nearest(routes, service, route);
+	else if (basis == ROUTES_CAPACITY)
+		target_capacity(routes, service, route);
+	else if (!target_solve(routes, service, route, site, now_s))
+		target_held(routes, service, route);
+	if (basis == ROUTES_LOAD || basis == ROUTES_CAPACITY)
+		remember(route, now_s);
+	move(routes, route, sites, now_s);
+	predict(routes, service, route, site);
+	return quantise(route, sites);
+}

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * From what is known to weights: which sites a service may use now, the shares that the solver
+ * gives them, how fast to go there, and whether that is worth a message.
+ *
+ * Shares of a service always sum to 1, or are all 0 if the operator excluded every site. A
+ * share rises by at most a full swing in 250 ms; from a site that may not be used it goes at
+ * once. Weights are shares of 1,000,000, exactly 0 below 0.1 %. Pure: time is passed in, the
+ * outcome is read from struct route.
+ */
+#pragma once
+
+#include "solve/solve.h"
+#include "state.h"
+
+#define ROUTES_WEIGHT_SUM 1000000
+
+/* Whether a member may get new flows. */
+enum routes_use {
+	ROUTES_USABLE,
+	ROUTES_DRAINED,
+	ROUTES_LABEL,  /* lacks one that the service requires */
+	ROUTES_DELAY,  /* farther than the service allows */
+	ROUTES_SILENT, /* its reports stopped */
+	ROUTES_NEVER,  /* it never reported, and others do */
+};
+
+/* What the weights of a service stand on. */
+enum routes_basis {
+	ROUTES_NOTHING,	 /* no site is left: all weights 0 */
+	ROUTES_CAPACITY, /* nobody reported yet: shares of configured servers */
+	ROUTES_LOAD,	 /* solved from reports */
+	ROUTES_HELD,	 /* all reports stopped: the last routes stay */
+};
+
+struct route {
+	enum routes_basis basis;
+	enum routes_use use[SL_CANDIDATES_MAX];
+	double target[SL_CANDIDATES_MAX];	  /* where the shares are going */
+	double share[SL_CANDIDATES_MAX];	  /* where they are */
+	uint32_t weight[SL_CANDIDATES_MAX];	  /* as last published */
+	double arrivals_per_s[SL_CANDIDATES_MAX]; /* at the site, by all edges and others */
+	double response_s[SL_CANDIDATES_MAX];	  /* predicted at that; NaN: no report */
+	double marginal_s[SL_CANDIDATES_MAX];	  /* with the path delay; NaN: no report */
+	double predicted_s; /* mean delay + response of this node's flows; NaN: no report */
+	/* Targets of one to two seconds ago: what "the last routes" are once all reports have
+	 * stopped, since the one that stopped last had everything for a moment. */
+	double past[2][SL_CANDIDATES_MAX];
+	double past_s;	/* when past[0] was taken; 0: never */
+	double heard_s; /* first report after all had stopped; 0: none since */
+	double moved_s; /* when the shares last moved; 0: never */
+	solve_row *x;	/* by edge, this one included, sorted by name */
+};
+
+struct routes {
+	struct state *state;
+	unsigned edges;			  /* with this node */
+	unsigned own;			  /* its row */
+	int order[SOLVE_EDGES_MAX];	  /* row -> config.edge, -1: this node */
+	bool settled;			  /* false: shares jump */
+	uint64_t solved, rounds, refused; /* counts */
+	struct route *service;
+};
+
+int routes_open(struct routes *routes, struct state *state);
+void routes_close(struct routes *routes);
+
+/* Brings one service up to now. True if its weights changed enough to be published. */
+bool routes_update(struct routes *routes, unsigned service, double now_s);
+
+/* Why a member has the share it has, for people: "used", "dearer by 3.2 ms", "drained", ... */
+void routes_why(const struct routes *routes, unsigned service, unsigned member, double now_s,
+		char *out, size_t bytes);
+
+/* Share of new flows by the published weights. */
+double routes_published_share(const struct routes *routes, unsigned service, unsigned member);

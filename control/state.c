@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "state.h"
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define VALID_MS 500 /* telemetry.proto: what 0 stands for */
+#define EDGE_VALIDITIES 5
+
+static int name_add(struct hsearch_data *names, const char *name, unsigned index)
+{
+	ENTRY entry = {.key = (char *)name, .data = (void *)(uintptr_t)index}, *found;
+
+	return hsearch_r(entry, ENTER, &found, names) ? 0 : -ENOMEM;
+}
+
+static int name_find(struct hsearch_data *names, const char *name)
+{
+	ENTRY entry = {.key = (char *)name}, *found;
+
+	return hsearch_r(entry, FIND, &found, names) ? (int)(uintptr_t)found->data : -1;
+}
+
+static int open_sites(struct state *state)
+{
+	const struct config *config = state->config;
+
+	state->site = calloc(config->sites + 1, sizeof(*state->site));
+	if (!state->site || !hcreate_r(config->sites * 2 + 1, &state->site_names))
+		return -ENOMEM;
+	for (unsigned i = 0; i < config->sites; i++) {
+		state->site[i].last_report_s = -1;
+		if (name_add(&state->site_names, config->site[i].name, i) < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static int open_services(struct state *state)
+{
+	const struct config *config = state->config;
+
+	state->service = calloc(config->services + 1, sizeof(*state->service));
+	if (!state->service || !hcreate_r(config->services * 2 + 1, &state->service_names))
+		return -ENOMEM;
+	for (unsigned i = 0; i < config->services; i++) {
+		const struct config_service *service = &config->service[i];
+		struct state_member *member = calloc(service->sites, sizeof(*member));
+
+		state->service[i].member = member;
+		if (!member || name_add(&state->service_names, service->name, i) < 0)
+			return -ENOMEM;
+		for (unsigned k = 0; k < service->sites; k++)
+			estimate_init(&member[k].estimate, config->site[service->site[k]].servers);
+	}
+	return 0;
+}
+
+static int open_edges(struct state *state)
+{
+	const struct config *config = state->config;
+
+	state->edge = calloc(config->edges + 1, sizeof(*state->edge));
+	if (!state->edge)
+		return -ENOMEM;
+	for (unsigned i = 0; i < config->edges; i++) {
+		struct state_edge *edge = &state->edge[i];
+
+		edge->last_report_s = -1;
+		edge->demand_per_s = calloc(config->services + 1, sizeof(double));
+		edge->delay_s = calloc(config->sites + 1, sizeof(double));
+		edge->delay_at_s = calloc(config->sites + 1, sizeof(double));
+		if (!edge->demand_per_s || !edge->delay_s || !edge->delay_at_s)
+			return -ENOMEM;
+		for (unsigned k = 0; k < config->sites; k++)
+			edge->delay_at_s[k] = -1;
+	}
+	return 0;
+}
+
+int state_open(struct state *state, const struct config *config)
+{
+	*state = (struct state){.config = config};
+	if (open_sites(state) < 0 || open_services(state) < 0 || open_edges(state) < 0) {
+		state_close(state);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+void state_close(struct state *state)
+{
+	for (unsigned i = 0; state->edge && i < state->config->edges; i++) {
+		free(state->edge[i].demand_per_s);
+		free(state->edge[i].delay_s);
+		free(state->edge[i].delay_at_s);
+	}
+	for (unsigned i = 0; state->service && i < state->config->services; i++)
+		free(state->service[i].member);
+	hdestroy_r(&state->service_names);
+	hdestroy_r(&state->site_names);
+	free(state->edge);
+	free(state->service);
+	free(state->site);
+	*state = (struct state){};
+}
+
+int state_find_site(struct state *state, const char *name)
+{
+	return name_find(&state->site_names, name);
+}
+
+int state_find_service(struct state *state, const char *name)
+{
+	return name_find(&state->service_names, name);
+}
+
+static double valid_for_s(const Suanlu__Report *report)
+{
+	return (report->valid_for_ms ?: VALID_MS) / 1000.0;
+}
+
+static void take_labels(struct state_site *site, const Suanlu__Report *report)
+{
+	site->labels = 0;
+	for (size_t i = 0; i < report->n_labels && site->labels < SL_LABELS_MAX; i++)
+		if (strlen(report->labels[i]) < SL_NAME_MAX)
+			strcpy(site->label[site->labels++], report->labels[i]);
+}
+
+static int member_at(const struct config_service *service, unsigned site)
+{
+	for (unsigned k = 0; k < service->sites; k++)
+		if (service->site[k] == site)
+			return (int)k;
+	return -1;
+}
+
+void state_site_report(struct state *state, unsigned site, const Suanlu__Report *report,
+		       double now_s, double measured_s, uint64_t received_ns)
+{
+	struct state_site *s = &state->site[site];
+
+	s->last_report_s = now_s;
+	s->valid_until_s = fmax(s->valid_until_s, measured_s + valid_for_s(report));
+	take_labels(s, report);
+	for (size_t i = 0; i < report->n_load; i++) {
+		int index = state_find_service(state, report->load[i]->service);
+		int k = index < 0 ? -1 : member_at(&state->config->service[index], site);
+		struct state_service *service = &state->service[index < 0 ? 0 : index];
+
+		if (k < 0)
+			continue;
+		estimate_report(&service->member[k].estimate, report->load[i], now_s, measured_s,
+				valid_for_s(report),
+				service->member[k].own_per_s + service->member[k].others_per_s);
+		service->dirty = true;
+		if (service->cause_ns == 0)
+			service->cause_ns = received_ns;
+	}
+}
+
+void state_edge_report(struct state *state, unsigned edge, const Suanlu__Report *report,
+		       double now_s)
+{
+	struct state_edge *e = &state->edge[edge];
+
+	e->last_report_s = now_s;
+	e->valid_for_s = valid_for_s(report);
+	for (size_t i = 0; i < report->n_demand; i++) {
+		int service = state_find_service(state, report->demand[i]->service);
+
+		if (service >= 0)
+			e->demand_per_s[service] = report->demand[i]->new_flows_per_s;
+	}
+	for (size_t i = 0; i < report->n_path; i++) {
+		int site = state_find_site(state, report->path[i]->site);
+
+		if (site >= 0) {
+			e->delay_s[site] = report->path[i]->delay_s;
+			e->delay_at_s[site] = now_s;
+		}
+	}
+}
+
+enum estimate_state state_site_state(const struct state *state, unsigned site, double now_s)
+{
+	const struct state_site *s = &state->site[site];
+
+	if (s->last_report_s < 0)
+		return ESTIMATE_NEVER;
+	return now_s <= s->valid_until_s ? ESTIMATE_FRESH : ESTIMATE_SILENT;
+}
+
+bool state_edge_live(const struct state *state, unsigned edge, double now_s)
+{
+	const struct state_edge *e = &state->edge[edge];
+
+	return e->last_report_s >= 0 &&
+	       now_s - e->last_report_s <= EDGE_VALIDITIES * e->valid_for_s;
+}
+
+double state_edge_delay_s(const struct state *state, unsigned edge, unsigned site, double now_s)
+{
+	const struct state_edge *e = &state->edge[edge];
+
+	if (e->delay_at_s[site] < 0 ||
+	    now_s - e->delay_at_s[site] > EDGE_VALIDITIES * e->valid_for_s)
+		return INFINITY;
+	return e->delay_s[site];
+}
+
+static bool has_label(const struct state *state, unsigned site, const char *label)
+{
+	const struct config_site *configured = &state->config->site[site];
+	const struct state_site *said = &state->site[site];
+
+	for (unsigned i = 0; i < configured->labels; i++)
+		if (strcmp(configured->label[i], label) == 0)
+			return true;
+	for (unsigned i = 0; i < said->labels; i++)
+		if (strcmp(said->label[i], label) == 0)
+			return true;
+	return false;
+}
+
+const char *state_lacks(const struct state *state, unsigned service, unsigned site)
+{
+	const struct config_service *s = &state->config->service[service];
+
+	for (unsigned i = 0; i < s->requires; i++)
+		if (!has_label(state, site, s->require[i]))
+			return s->require[i];
+	return NULL;
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What this node knows now: of sites by their reports, of other edges by theirs, of its
+ * own demand by its dataplane's counters. Everything has an age; nothing here decides.
+ *
+ * Who writes: reports through state_*_report; own_* and demand by demand.c; others_per_s by
+ * routes.c; drained by answer.c. All in control's event loop. now_s is CLOCK_MONOTONIC.
+ */
+#pragma once
+
+#include "model/estimate.h"
+#include <search.h>
+#include <stdbool.h>
+#include <suanlu/config.h>
+#include <suanlu/telemetry.pb-c.h>
+
+struct state_site {
+	bool drained;
+	double last_report_s; /* negative: never */
+	double valid_until_s;
+	char label[SL_LABELS_MAX][SL_NAME_MAX]; /* what it says of itself */
+	unsigned labels;
+};
+
+/* A member is one service at one site. */
+struct state_member {
+	struct estimate estimate;
+	double own_per_s;    /* new flows that this node sends there */
+	double others_per_s; /* the same of the other edges, by their demand and our solution */
+};
+
+struct state_service {
+	double demand_per_s; /* this node's new flows */
+	uint64_t flows;	     /* total since start */
+	struct state_member *member;
+	bool dirty;	   /* a report came since its routes were last solved */
+	uint64_t cause_ns; /* when the first of those arrived, CLOCK_MONOTONIC; 0: none */
+};
+
+struct state_edge {
+	double last_report_s; /* negative: never */
+	double valid_for_s;
+	double *demand_per_s; /* by service */
+	double *delay_s;      /* by site */
+	double *delay_at_s;   /* when it said so; negative: never */
+};
+
+struct state {
+	const struct config *config;
+	struct state_site *site;
+	struct state_service *service;
+	struct state_edge *edge;
+	struct hsearch_data site_names, service_names;
+};
+
+int state_open(struct state *state, const struct config *config);
+void state_close(struct state *state);
+
+int state_find_site(struct state *state, const char *name);    /* index, -1: none */
+int state_find_service(struct state *state, const char *name); /* index, -1: none */
+
+/* A verified report of a site arrived; measured_s is its measurement on our clock. */
+void state_site_report(struct state *state, unsigned site, const Suanlu__Report *report,
+		       double now_s, double measured_s, uint64_t received_ns);
+
+/* A verified report of another edge. */
+void state_edge_report(struct state *state, unsigned edge, const Suanlu__Report *report,
+		       double now_s);
+
+enum estimate_state state_site_state(const struct state *state, unsigned site, double now_s);
+
+/* Its demand counts: it was heard within the last 5 validities. */
+bool state_edge_live(const struct state *state, unsigned edge, double now_s);
+/* Its delay to a site; infinite if it has not said so lately. */
+double state_edge_delay_s(const struct state *state, unsigned edge, unsigned site, double now_s);
+
+/* The first label that the service requires and the site lacks; NULL: none. */
+const char *state_lacks(const struct state *state, unsigned service, unsigned site);

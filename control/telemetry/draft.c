@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "draft.h"
+#include "codec.h"
+#include "plausible.h"
+#include <errno.h>
+#include <stdlib.h>
+
+void draft_free(struct draft *draft)
+{
+	free(draft->load);
+	free(draft->latency);
+	free(draft->latency_list);
+	free(draft->demand);
+	free(draft->path);
+	free(draft->entry);
+}
+
+static size_t count_latencies(const struct sl_report *report)
+{
+	size_t latencies = 0;
+
+	for (size_t i = 0; i < report->loads; i++)
+		latencies += report->load[i].latencies;
+	return latencies;
+}
+
+static int allocate(struct draft *draft, const struct sl_report *from)
+{
+	size_t latencies = count_latencies(from);
+
+	/* one more of each: calloc(0) may return NULL */
+	draft->load = calloc(from->loads + 1, sizeof(*draft->load));
+	draft->latency = calloc(latencies + 1, sizeof(*draft->latency));
+	draft->latency_list = calloc(latencies + 1, sizeof(*draft->latency_list));
+	draft->demand = calloc(from->demands + 1, sizeof(*draft->demand));
+	draft->path = calloc(from->paths + 1, sizeof(*draft->path));
+	draft->entry = calloc(from->loads + from->demands + from->paths + 1, sizeof(*draft->entry));
+	return draft->load && draft->latency && draft->latency_list && draft->demand &&
+			       draft->path && draft->entry
+		       ? 0
+		       : -ENOMEM;
+}
+
+static void fill_head(struct draft *draft, const struct sl_report *from, uint64_t now_us)
+{
+	suanlu__report__init(&draft->head);
+	draft->head.measured_at_us = from->measured_at_us ? from->measured_at_us : now_us;
+	draft->head.valid_for_ms = from->valid_for_ms ? from->valid_for_ms : 500;
+	draft->head.price_per_hour = from->price_per_hour;
+	draft->head.pue = from->pue;
+	draft->head.labels = (char **)from->label;
+	draft->head.n_labels = from->labels;
+}
+
+static void fill_load(Suanlu__ServiceLoad *out, const struct sl_load *from)
+{
+	suanlu__service_load__init(out);
+	out->service = (char *)from->service;
+	out->servers = from->servers;
+	out->service_time_s = from->service_time_s;
+	if (!(from->service_scv < 0)) { /* NaN too: plausible() will say so */
+		out->has_service_scv_case = SUANLU__SERVICE_LOAD__HAS_SERVICE_SCV_SERVICE_SCV;
+		out->service_scv = from->service_scv;
+	}
+	out->in_flight = from->in_flight;
+	out->queued = from->queued;
+	out->arrivals_per_s = from->arrivals_per_s;
+	out->completions_per_s = from->completions_per_s;
+	out->arrivals = from->arrivals;
+	out->completions = from->completions;
+	if (!(from->cpu_utilisation < 0)) {
+		out->has_cpu_utilisation_case =
+			SUANLU__SERVICE_LOAD__HAS_CPU_UTILISATION_CPU_UTILISATION;
+		out->cpu_utilisation = from->cpu_utilisation;
+	}
+}
+
+static void fill_loads(struct draft *draft, const struct sl_report *from)
+{
+	size_t used = 0;
+
+	for (size_t i = 0; i < from->loads; i++) {
+		const struct sl_load *load = &from->load[i];
+
+		fill_load(&draft->load[i], load);
+		draft->load[i].latency = draft->latency_list + used;
+		draft->load[i].n_latency = load->latencies;
+		for (size_t j = 0; j < load->latencies; j++, used++) {
+			suanlu__latency_quantile__init(&draft->latency[used]);
+			draft->latency[used].quantile = load->latency[j].quantile;
+			draft->latency[used].latency_s = load->latency[j].latency_s;
+			draft->latency_list[used] = &draft->latency[used];
+		}
+		draft->entry[draft->entries++] = &draft->load[i];
+	}
+}
+
+static void fill_rest(struct draft *draft, const struct sl_report *from)
+{
+	for (size_t i = 0; i < from->demands; i++) {
+		suanlu__service_demand__init(&draft->demand[i]);
+		draft->demand[i].service = (char *)from->demand[i].service;
+		draft->demand[i].new_flows_per_s = from->demand[i].new_flows_per_s;
+		draft->demand[i].new_flows = from->demand[i].new_flows;
+		draft->entry[draft->entries++] = &draft->demand[i];
+	}
+	for (size_t i = 0; i < from->paths; i++) {
+		suanlu__path_delay__init(&draft->path[i]);
+		draft->path[i].site = (char *)from->path[i].site;
+		draft->path[i].delay_s = from->path[i].delay_s;
+		draft->entry[draft->entries++] = &draft->path[i];
+	}
+}
+
+int draft_init(struct draft *draft, const struct sl_report *report, uint64_t now_us)
+{
+	*draft = (struct draft){.from = report};
+	if (allocate(draft, report) < 0) {
+		draft_free(draft);
+		return -ENOMEM;
+	}
+	fill_head(draft, report, now_us);
+	fill_loads(draft, report);
+	fill_rest(draft, report);
+	return 0;
+}
+
+static size_t smaller(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
+Suanlu__Report draft_slice(const struct draft *draft, size_t first, size_t end)
+{
+	const size_t demand = draft->from->loads, path = demand + draft->from->demands;
+	const size_t load_end = smaller(end, demand), demand_end = smaller(end, path);
+	Suanlu__Report report = draft->head;
+
+	if (first < load_end) {
+		report.load = (Suanlu__ServiceLoad **)draft->entry + first;
+		report.n_load = load_end - first;
+	}
+	if (first < demand)
+		first = demand;
+	if (first < demand_end) {
+		report.demand = (Suanlu__ServiceDemand **)draft->entry + first;
+		report.n_demand = demand_end - first;
+	}
+	if (first < path)
+		first = path;
+	if (first < end) {
+		report.path = (Suanlu__PathDelay **)draft->entry + first;
+		report.n_path = end - first;
+	}
+	return report;
+}
+
+size_t draft_cut(const struct draft *draft, size_t first)
+{
+	/* field numbers up to 15: one byte each, then one or two bytes of length */
+	size_t bytes = suanlu__report__get_packed_size(&draft->head) + 10; /* longest sequence */
+	size_t end = first;
+
+	while (end < draft->entries && end - first < PLAUSIBLE_ENTRIES_MAX) {
+		size_t entry = protobuf_c_message_get_packed_size(draft->entry[end]);
+
+		bytes += 1 + (entry < 128 ? 1 : 2) + entry;
+		if (bytes > CODEC_REPORT_MAX && end > first)
+			break;
+		end++;
+	}
+	return end;
+}

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "plausible.h"
+#include <stdio.h>
+#include <string.h>
+#include <suanlu/config.h>
+
+#define RATE_MAX 1e9
+#define TIME_S_MAX 1e5
+#define FLOWS_MAX 100000000u
+#define METRIC_TEXT_MAX 64
+
+/* Everything below returns NULL, or the name of the first field that cannot be. */
+
+static bool in_range(double value, double least, double most)
+{
+	return value >= least && value <= most; /* false for NaN */
+}
+
+/* Printable ASCII, no spaces: names go into logs, tables and metrics as they are. */
+static bool is_text(const char *text, size_t most, char least)
+{
+	size_t bytes = strnlen(text, most + 1);
+
+	if (bytes > most)
+		return false;
+	for (size_t i = 0; i < bytes; i++)
+		if (text[i] < least || text[i] > '~')
+			return false;
+	return true;
+}
+
+static bool is_name(const char *name)
+{
+	return name && name[0] != '\0' && is_text(name, SL_NAME_MAX - 1, '!');
+}
+
+static const char *check_metric(const Suanlu__Metric *metric)
+{
+	if (!is_name(metric->type) || metric->level > 2)
+		return "metric type or level";
+	if (!is_text(metric->format, METRIC_TEXT_MAX, ' ') ||
+	    !is_text(metric->unit, METRIC_TEXT_MAX, ' ') ||
+	    !is_text(metric->source, METRIC_TEXT_MAX, ' ') ||
+	    !is_text(metric->statistics, METRIC_TEXT_MAX, ' '))
+		return "metric text";
+	return in_range(metric->value, -1e300, 1e300) ? NULL : "metric value";
+}
+
+static const char *check_latency(const Suanlu__LatencyQuantile *latency)
+{
+	if (!in_range(latency->quantile, 0, 1))
+		return "latency quantile";
+	return in_range(latency->latency_s, 0, TIME_S_MAX) ? NULL : "latency_s";
+}
+
+static const char *check_details(const Suanlu__ServiceLoad *load)
+{
+	const char *wrong = NULL;
+
+	if (load->n_latency > PLAUSIBLE_DETAILS_MAX)
+		return "number of latency quantiles";
+	if (load->n_metric > PLAUSIBLE_DETAILS_MAX)
+		return "number of metrics";
+	for (size_t i = 0; !wrong && i < load->n_latency; i++)
+		wrong = check_latency(load->latency[i]);
+	for (size_t i = 0; !wrong && i < load->n_metric; i++)
+		wrong = check_metric(load->metric[i]);
+	return wrong;
+}
+
+static const char *check_load(const Suanlu__ServiceLoad *load)
+{
+	if (load->servers < 1 || load->servers > PLAUSIBLE_SERVERS_MAX)
+		return "servers";
+	if (!in_range(load->service_time_s, 0, TIME_S_MAX)) /* 0: unknown */
+		return "service_time_s";
+	if (load->has_service_scv_case && !in_range(load->service_scv, 0, 1e4))
+		return "service_scv";
+	if (load->in_flight > FLOWS_MAX)
+		return "in_flight";
+	if (load->queued > FLOWS_MAX)
+		return "queued";
+	if (!in_range(load->arrivals_per_s, 0, RATE_MAX))
+		return "arrivals_per_s";
+	if (!in_range(load->completions_per_s, 0, RATE_MAX))
+		return "completions_per_s";
+	if (load->has_cpu_utilisation_case && !in_range(load->cpu_utilisation, 0, 1))
+		return "cpu_utilisation";
+	return check_details(load);
+}
+
+static const char *check_site(const Suanlu__Report *report)
+{
+	if (report->valid_for_ms > PLAUSIBLE_VALID_FOR_MS_MAX)
+		return "valid_for_ms";
+	if (!in_range(report->price_per_hour, 0, RATE_MAX))
+		return "price_per_hour";
+	if (report->pue != 0 && !in_range(report->pue, 1, 100))
+		return "pue";
+	if (report->n_labels > SL_LABELS_MAX)
+		return "number of labels";
+	for (size_t i = 0; i < report->n_labels; i++)
+		if (!is_name(report->labels[i]))
+			return "label";
+	if (report->n_load > PLAUSIBLE_ENTRIES_MAX)
+		return "number of services in load";
+	if (report->n_demand > PLAUSIBLE_ENTRIES_MAX)
+		return "number of services in demand";
+	return report->n_path > PLAUSIBLE_ENTRIES_MAX ? "number of sites in path" : NULL;
+}
+
+static bool wrong_in(char *why, size_t bytes, const char *list, const char *name, const char *what)
+{
+	if (bytes > 0)
+		snprintf(why, bytes, "%s %s: %s", list, is_name(name) ? name : "?", what);
+	return false;
+}
+
+/* Names in the first `count` entries of three differently typed lists. */
+#define SEEN_BEFORE(list, count, name)                                                       \
+	({                                                                                   \
+		size_t at_ = 0;                                                              \
+		while (at_ < (count) && strcmp((list)[at_]->name, (list)[count]->name) != 0) \
+			at_++;                                                               \
+		at_ < (count);                                                               \
+	})
+
+static bool loads_plausible(const Suanlu__Report *report, char *why, size_t bytes)
+{
+	for (size_t i = 0; i < report->n_load; i++) {
+		const Suanlu__ServiceLoad *load = report->load[i];
+		const char *wrong = check_load(load);
+
+		if (!is_name(load->service))
+			wrong = "service name";
+		else if (SEEN_BEFORE(report->load, i, service))
+			wrong = "service named twice";
+		if (wrong)
+			return wrong_in(why, bytes, "load", load->service, wrong);
+	}
+	return true;
+}
+
+static bool demands_plausible(const Suanlu__Report *report, char *why, size_t bytes)
+{
+	for (size_t i = 0; i < report->n_demand; i++) {
+		const Suanlu__ServiceDemand *demand = report->demand[i];
+		const char *wrong = NULL;
+
+		if (!is_name(demand->service))
+			wrong = "service name";
+		else if (SEEN_BEFORE(report->demand, i, service))
+			wrong = "service named twice";
+		else if (!in_range(demand->new_flows_per_s, 0, RATE_MAX))
+			wrong = "new_flows_per_s";
+		if (wrong)
+			return wrong_in(why, bytes, "demand", demand->service, wrong);
+	}
+	return true;
+}
+
+static bool paths_plausible(const Suanlu__Report *report, char *why, size_t bytes)
+{
+	for (size_t i = 0; i < report->n_path; i++) {
+		const Suanlu__PathDelay *path = report->path[i];
+		const char *wrong = NULL;
+
+		if (!is_name(path->site))
+			wrong = "site name";
+		else if (SEEN_BEFORE(report->path, i, site))
+			wrong = "site named twice";
+		else if (!in_range(path->delay_s, 0, TIME_S_MAX))
+			wrong = "delay_s";
+		if (wrong)
+			return wrong_in(why, bytes, "path", path->site, wrong);
+	}
+	return true;
+}
+
+bool plausible(const Suanlu__Report *report, char *why, size_t why_bytes)
+{
+	const char *wrong = check_site(report);
+
+	if (wrong) {
+		if (why_bytes > 0)
+			snprintf(why, why_bytes, "%s", wrong);
+		return false;
+	}
+	return loads_plausible(report, why, why_bytes) &&
+	       demands_plausible(report, why, why_bytes) && paths_plausible(report, why, why_bytes);
+}

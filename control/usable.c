@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "usable.h"
+#include "log.h"
+
+#define RETURN_S 0.25 /* longer than an agent's interval */
+
+/* What excludes a member by itself, whatever the others do. */
+static enum routes_use excluded(const struct state *state, unsigned service, unsigned k)
+{
+	const struct config_service *s = &state->config->service[service];
+
+	if (state->site[s->site[k]].drained)
+		return ROUTES_DRAINED;
+	if (state_lacks(state, service, s->site[k]))
+		return ROUTES_LABEL;
+	if (state->config->site[s->site[k]].delay_s > s->max_delay_s)
+		return ROUTES_DELAY;
+	return ROUTES_USABLE;
+}
+
+/*
+ * Reports that all stopped do not come back at one instant: until all are there, or for a
+ * moment, the first to come back would get everything.
+ */
+static bool coming_back(struct route *route, unsigned silent, double now_s)
+{
+	if (route->basis != ROUTES_HELD || silent == 0)
+		return false;
+	if (route->heard_s == 0)
+		route->heard_s = now_s;
+	return now_s - route->heard_s < RETURN_S;
+}
+
+/*
+ * 1. Excluded members are never used.
+ * 2. If any of the rest is fresh, only fresh ones are used.
+ * 3. If none ever reported, all are, by capacity.
+ * 4. If reports were there and all stopped, the fault is more likely on our side than at all
+ *    sites at once: the last routes stay.
+ */
+enum routes_basis usable_decide(const struct routes *routes, unsigned service, double now_s)
+{
+	const struct state *state = routes->state;
+	const struct state_member *member = state->service[service].member;
+	struct route *route = &routes->service[service];
+	unsigned sites = state->config->service[service].sites;
+	unsigned count[3] = {}, open = 0;
+
+	for (unsigned k = 0; k < sites; k++) {
+		route->use[k] = excluded(state, service, k);
+		if (route->use[k] != ROUTES_USABLE)
+			continue;
+		open++;
+		count[estimate_state(&member[k].estimate, now_s)]++;
+	}
+	if (open == 0)
+		return ROUTES_NOTHING;
+	if (count[ESTIMATE_FRESH] == 0) {
+		route->heard_s = 0;
+		return count[ESTIMATE_SILENT] ? ROUTES_HELD : ROUTES_CAPACITY;
+	}
+	if (coming_back(route, count[ESTIMATE_SILENT], now_s))
+		return ROUTES_HELD;
+	for (unsigned k = 0; k < sites; k++) {
+		enum estimate_state at = estimate_state(&member[k].estimate, now_s);
+
+		if (route->use[k] == ROUTES_USABLE && at != ESTIMATE_FRESH)
+			route->use[k] = at == ESTIMATE_NEVER ? ROUTES_NEVER : ROUTES_SILENT;
+	}
+	return ROUTES_LOAD;
+}
+
+void usable_log(const struct state *state, unsigned service, enum routes_basis before,
+		enum routes_basis now, bool first)
+{
+	const char *name = state->config->service[service].name;
+
+	if (before == now && !first)
+		return;
+	if (now == ROUTES_NOTHING)
+		log_warning(
+			"service %s: every site is drained, too far or lacks a label; new flows "
+			"are dropped",
+			name);
+	else if (now == ROUTES_HELD)
+		log_warning("service %s: all reports stopped; the last routes stay", name);
+	else if (now == ROUTES_LOAD && !first)
+		log_info("service %s: routes follow reported load", name);
+}
