@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * suanlu-dataplane: forwards compute requests by the routes that control gives it.
+ *
+ * This thread starts everything and then only answers: route messages, the kernel's notifications,
+ * a tick per second. Packets are the workers' (worker.c).
+ */
+#include "eal.h"
+#include "messages.h"
+#include "nexthop.h"
+#include "stats.h"
+#include "steer.h"
+#include "workers.h"
+
+#include <argp.h>
+#include <err.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/capability.h>
+#include <sys/file.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+struct options {
+	const char *config_file;
+	bool verbose;
+};
+
+struct dataplane {
+	struct config *config;
+	struct ports ports;
+	struct decap_sids sids;
+	struct sl_counters *counters;
+	struct pin_file pins;
+	struct routes *routes;
+	struct nexthop nexthop;
+	struct steer steer;
+	struct messages messages;
+	struct workers workers;
+	int timer, signals, lock;
+};
+
+static int check_privilege(void)
+{
+	static const struct {
+		cap_value_t value;
+		const char *name;
+	} needed[] = {
+		{CAP_NET_RAW, "CAP_NET_RAW"},
+		{CAP_NET_ADMIN, "CAP_NET_ADMIN"},
+		{CAP_BPF, "CAP_BPF"},
+		{CAP_IPC_LOCK, "CAP_IPC_LOCK"},
+		{CAP_SYS_ADMIN, "CAP_SYS_ADMIN"},
+	};
+	cap_t have = cap_get_proc();
+	int ret = 0;
+
+	for (unsigned i = 0; have && i < sizeof(needed) / sizeof(needed[0]); i++) {
+		cap_flag_value_t set = CAP_CLEAR;
+		cap_get_flag(have, needed[i].value, CAP_EFFECTIVE, &set);
+		if (set != CAP_SET && ret == 0) {
+			warnx("needs %s for AF_XDP: run it as root, or give it that capability",
+			      needed[i].name);
+			ret = -EPERM;
+		}
+	}
+	cap_free(have);
+	return ret;
+}
+
+/* The directory, and the proof that no other dataplane uses it. */
+static int run_dir_open(struct dataplane *dp)
+{
+	char path[PATH_MAX];
+
+	if (mkdir(dp->config->run_dir, 0750) < 0 && errno != EEXIST) {
+		warn("run_dir %s", dp->config->run_dir);
+		return -errno;
+	}
+	snprintf(path, sizeof(path), "%s/dataplane.lock", dp->config->run_dir);
+	dp->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+	if (dp->lock < 0) {
+		warn("%s", path);
+		return -errno;
+	}
+	if (flock(dp->lock, LOCK_EX | LOCK_NB) < 0) {
+		warnx("another suanlu-dataplane uses %s: stop it, or give this one its own run_dir",
+		      dp->config->run_dir);
+		return -EBUSY;
+	}
+	return 0;
+}
+
+static int sids_add(struct dataplane *dp)
+{
+	const struct config_dataplane *config = &dp->config->dataplane;
+
+	for (unsigned i = 0; i < config->sids; i++)
+		if (decap_add(&dp->sids, &config->sid[i].prefix, config->sid[i].prefix_bits) < 0) {
+			warnx("more than %d SIDs, or one that is no prefix", DECAP_SIDS_MAX);
+			return -EINVAL;
+		}
+	return 0;
+}
+
+static void on_targets_changed(void *context)
+{
+	nexthop_resolve_new(&((struct dataplane *)context)->nexthop);
+}
+
+static void on_services_changed(void *context)
+{
+	struct dataplane *dp = context;
+	steer_sync(&dp->steer, dp->routes);
+}
+
+static int tables_open(struct dataplane *dp)
+{
+	int ret;
+
+	dp->counters = stats_open(dp->config->run_dir, dp->ports.workers);
+	if (!dp->counters) {
+		warn("%s/%s", dp->config->run_dir, SL_COUNTERS_FILE);
+		return -errno;
+	}
+	ret = pin_file_open(&dp->pins, dp->config->run_dir, dp->config->dataplane.pins,
+			    dp->ports.workers, dp->counters->identity);
+	if (ret < 0)
+		return ret;
+	dp->counters->pin_slots = dp->pins.header->buckets * PIN_WAYS * dp->ports.workers;
+	dp->routes = routes_create(dp->counters, dp->ports.workers);
+	if (!dp->routes) {
+		warnx("no memory for the routes");
+		return -ENOMEM;
+	}
+	dp->routes->context = dp;
+	dp->routes->targets_changed = on_targets_changed;
+	dp->routes->services_changed = on_services_changed;
+	dp->nexthop = (struct nexthop){netlink_open(), &dp->ports, dp->routes, dp->config->address};
+	if (!dp->nexthop.netlink) {
+		warn("netlink");
+		return -errno;
+	}
+	steer_init(&dp->steer, &dp->ports, &dp->config->dataplane);
+	steer_sync(&dp->steer, dp->routes);
+	return 0;
+}
+
+static int loop_open(struct dataplane *dp)
+{
+	struct itimerspec second = {{1, 0}, {1, 0}};
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	dp->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	dp->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (dp->signals < 0 || dp->timer < 0 || timerfd_settime(dp->timer, 0, &second, NULL) < 0)
+		return -errno;
+	return 0;
+}
+
+static void tick(struct dataplane *dp)
+{
+	uint64_t expired;
+
+	if (read(dp->timer, &expired, sizeof(expired)) < 0)
+		return;
+	workers_tick(&dp->workers);
+	stats_heartbeat(dp->counters);
+	nexthop_tick(&dp->nexthop);
+	routes_reclaim(dp->routes);
+}
+
+static void loop(struct dataplane *dp)
+{
+	struct pollfd fds[4 + MESSAGES_PEERS_MAX];
+
+	fds[0] = (struct pollfd){.fd = dp->signals, .events = POLLIN};
+	fds[1] = (struct pollfd){.fd = dp->timer, .events = POLLIN};
+	fds[2] = (struct pollfd){.fd = netlink_fd(dp->nexthop.netlink), .events = POLLIN};
+	for (;;) {
+		unsigned n = messages_poll(&dp->messages, fds + 3);
+		if (poll(fds, 3 + n, -1) < 0 && errno != EINTR)
+			return;
+		if (fds[0].revents)
+			return;
+		if (fds[2].revents && netlink_changed(dp->nexthop.netlink))
+			nexthop_resolve_all(&dp->nexthop);
+		messages_ready(&dp->messages, fds + 3, n);
+		if (fds[1].revents)
+			tick(dp);
+	}
+}
+
+static void teardown(struct dataplane *dp)
+{
+	workers_stop(&dp->workers);
+	messages_close(&dp->messages);
+	ports_stop(&dp->ports);
+	netlink_close(dp->nexthop.netlink);
+	routes_destroy(dp->routes);
+	pin_file_close(&dp->pins);
+	stats_close(dp->counters);
+}
+
+static int dataplane_run(struct dataplane *dp, bool verbose)
+{
+	int ret = check_privilege();
+
+	if (ret == 0)
+		ret = run_dir_open(dp);
+	if (ret == 0)
+		ret = sids_add(dp);
+	if (ret == 0)
+		ret = ports_claim(&dp->ports, &dp->config->dataplane);
+	if (ret == 0)
+		ret = loop_open(dp);
+	if (ret == 0)
+		ret = eal_start(dp->config, &dp->ports, verbose);
+	if (ret < 0)
+		return ret;
+	ret = ports_start(&dp->ports);
+	if (ret == 0)
+		ret = tables_open(dp);
+	if (ret == 0)
+		ret = workers_start(&dp->workers, &dp->ports, &dp->sids, dp->routes, &dp->pins,
+				    dp->config->dataplane.busy_poll);
+	if (ret == 0)
+		ret = messages_open(&dp->messages, dp->config->run_dir, dp->routes, &dp->workers);
+	if (ret == 0) {
+		warnx("node %s: %u ports, %u workers, %u pins (%u kept), hash %s", dp->config->node,
+		      dp->ports.ports, dp->workers.workers, dp->config->dataplane.pins,
+		      dp->pins.kept, pin_hash_form());
+		loop(dp);
+		warnx("stopping");
+	}
+	teardown(dp);
+	eal_stop();
+	return ret;
+}
+
+static error_t parse_option(int key, char *argument, struct argp_state *state)
+{
+	struct options *options = state->input;
+
+	switch (key) {
+	case 'c':
+		options->config_file = argument;
+		return 0;
+	case 'v':
+		options->verbose = true;
+		return 0;
+	case ARGP_KEY_ARG:
+		argp_error(state, "unexpected argument '%s'", argument);
+		return EINVAL;
+	}
+	return ARGP_ERR_UNKNOWN;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct argp_option known[] = {
+		{"config", 'c', "FILE", 0, "the node's configuration (" SL_CONFIG_FILE ")", 0},
+		{"verbose", 'v', NULL, 0, "show what DPDK says", 0},
+		{0},
+	};
+	static const struct argp argp = {
+		.options = known,
+		.parser = parse_option,
+		.doc = "Forwards compute requests by the routes of suanlu-control.",
+	};
+	static struct dataplane dp = {.messages.listen = -1};
+	struct options options = {.config_file = SL_CONFIG_FILE};
+	struct config_error error;
+	int ret;
+
+	argp_parse(&argp, argc, argv, 0, NULL, &options);
+	if (config_load(options.config_file, &dp.config, &error) < 0)
+		errx(1, "%s", error.text);
+	if (sodium_init() < 0)
+		errx(1, "libsodium does not start");
+	ret = dataplane_run(&dp, options.verbose);
+	config_free(dp.config);
+	return ret < 0;
+}

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "netlink.h"
+
+#include <errno.h>
+#include <libmnl/libmnl.h>
+#include <linux/neighbour.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+/* Our own kernel answers at once; a lost answer must not hold the main thread. */
+#define ANSWER_TIMEOUT_US 100000
+
+struct netlink {
+	struct mnl_socket *ask, *events;
+	uint32_t sequence;
+	int ioctl_fd;
+};
+
+static struct mnl_socket *socket_open(unsigned groups)
+{
+	struct mnl_socket *nl = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
+
+	if (nl && mnl_socket_bind(nl, groups, MNL_SOCKET_AUTOPID) < 0) {
+		mnl_socket_close(nl);
+		return NULL;
+	}
+	return nl;
+}
+
+struct netlink *netlink_open(void)
+{
+	struct timeval timeout = {.tv_usec = ANSWER_TIMEOUT_US};
+	int large = 1 << 20, on = 1;
+	struct netlink *netlink = calloc(1, sizeof(*netlink));
+
+	if (!netlink)
+		return NULL;
+	netlink->ioctl_fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	netlink->ask = socket_open(0);
+	netlink->events = socket_open(RTMGRP_NEIGH | RTMGRP_LINK | RTMGRP_IPV4_ROUTE |
+				      RTMGRP_IPV6_ROUTE | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR);
+	if (netlink->ioctl_fd < 0 || !netlink->ask || !netlink->events) {
+		netlink_close(netlink);
+		return NULL;
+	}
+	setsockopt(mnl_socket_get_fd(netlink->ask), SOL_SOCKET, SO_RCVTIMEO, &timeout,
+		   sizeof(timeout));
+	setsockopt(mnl_socket_get_fd(netlink->events), SOL_SOCKET, SO_RCVBUF, &large,
+		   sizeof(large));
+	mnl_socket_setsockopt(netlink->ask, NETLINK_GET_STRICT_CHK, &on, sizeof(on));
+	return netlink;
+}
+
+void netlink_close(struct netlink *netlink)
+{
+	if (!netlink)
+		return;
+	if (netlink->events)
+		mnl_socket_close(netlink->events);
+	if (netlink->ask)
+		mnl_socket_close(netlink->ask);
+	if (netlink->ioctl_fd >= 0)
+		close(netlink->ioctl_fd);
+	free(netlink);
+}
+
+int netlink_fd(const struct netlink *netlink)
+{
+	return mnl_socket_get_fd(netlink->events);
+}
+
+bool netlink_changed(struct netlink *netlink)
+{
+	char buffer[16384];
+	bool changed = false;
+
+	for (;;) {
+		ssize_t n = recv(netlink_fd(netlink), buffer, sizeof(buffer), MSG_DONTWAIT);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno == ENOBUFS) /* some were lost: take everything as changed */
+			changed = true;
+		else if (n <= 0)
+			return changed;
+		changed = true;
+	}
+}
+
+/* Sends a request; answers go to `take`. 0 or -errno of the kernel's answer. */
+static int ask(struct netlink *netlink, struct nlmsghdr *request, mnl_cb_t take, void *data)
+{
+	char buffer[8192];
+	unsigned port = mnl_socket_get_portid(netlink->ask);
+	int n;
+
+	request->nlmsg_seq = ++netlink->sequence;
+	request->nlmsg_flags |= NLM_F_REQUEST | NLM_F_ACK;
+	if (mnl_socket_sendto(netlink->ask, request, request->nlmsg_len) < 0)
+		return -errno;
+	do {
+		n = mnl_socket_recvfrom(netlink->ask, buffer, sizeof(buffer));
+		if (n < 0)
+			return -errno;
+		n = mnl_cb_run(buffer, n, netlink->sequence, port, take, data);
+		/* an answer to an earlier request that had timed out */
+		if (n < 0 && errno == EPROTO)
+			n = MNL_CB_OK;
+	} while (n > MNL_CB_STOP);
+	return n < 0 ? -errno : 0;
+}
+
+static size_t address_bytes(uint8_t family)
+{
+	return family == AF_INET ? 4 : 16;
+}
+
+static int take_route(const struct nlmsghdr *answer, void *data)
+{
+	const struct rtmsg *rtm = mnl_nlmsg_get_payload(answer);
+	struct netlink_route *route = data;
+	const struct nlattr *attr, *metric;
+
+	if (answer->nlmsg_type != RTM_NEWROUTE)
+		return MNL_CB_OK;
+	if (rtm->rtm_type != RTN_UNICAST) {
+		errno = rtm->rtm_type == RTN_LOCAL ? EADDRNOTAVAIL : EHOSTUNREACH;
+		return MNL_CB_ERROR;
+	}
+	mnl_attr_for_each (attr, answer, sizeof(*rtm)) {
+		switch (mnl_attr_get_type(attr)) {
+		case RTA_OIF:
+			route->ifindex = mnl_attr_get_u32(attr);
+			break;
+		case RTA_GATEWAY:
+			if (mnl_attr_get_payload_len(attr) == address_bytes(rtm->rtm_family))
+				memcpy(&route->gateway.address, mnl_attr_get_payload(attr),
+				       mnl_attr_get_payload_len(attr));
+			break;
+		case RTA_METRICS:
+			mnl_attr_for_each_nested(metric, attr)
+			{
+				if (mnl_attr_get_type(metric) == RTAX_MTU)
+					route->mtu_bytes = mnl_attr_get_u32(metric);
+			}
+			break;
+		}
+	}
+	return MNL_CB_OK;
+}
+
+static unsigned interface_mtu(const struct netlink *netlink, int ifindex)
+{
+	struct ifreq ifr = {0};
+
+	if (!if_indextoname(ifindex, ifr.ifr_name) ||
+	    ioctl(netlink->ioctl_fd, SIOCGIFMTU, &ifr) < 0)
+		return 0;
+	return ifr.ifr_mtu;
+}
+
+int netlink_route_get(struct netlink *netlink, const struct netlink_address *to,
+		      struct netlink_route *route)
+{
+	char buffer[256];
+	struct nlmsghdr *request = mnl_nlmsg_put_header(buffer);
+	struct rtmsg *rtm;
+	unsigned mtu;
+	int ret;
+
+	request->nlmsg_type = RTM_GETROUTE;
+	rtm = mnl_nlmsg_put_extra_header(request, sizeof(*rtm));
+	rtm->rtm_family = to->family;
+	rtm->rtm_dst_len = 8 * address_bytes(to->family);
+	mnl_attr_put(request, RTA_DST, address_bytes(to->family), &to->address);
+
+	*route = (struct netlink_route){.gateway = *to};
+	ret = ask(netlink, request, take_route, route);
+	if (ret < 0)
+		return ret;
+	if (!route->ifindex)
+		return -ENETUNREACH;
+	mtu = interface_mtu(netlink, route->ifindex);
+	if (route->mtu_bytes == 0 || route->mtu_bytes > mtu)
+		route->mtu_bytes = mtu;
+	return 0;
+}
+
+static struct nlmsghdr *neighbour_request(char *buffer, uint16_t type, int ifindex,
+					  const struct netlink_address *address, uint8_t flags)
+{
+	struct nlmsghdr *request = mnl_nlmsg_put_header(buffer);
+	struct ndmsg *ndm;
+
+	request->nlmsg_type = type;
+	ndm = mnl_nlmsg_put_extra_header(request, sizeof(*ndm));
+	ndm->ndm_family = address->family;
+	ndm->ndm_ifindex = ifindex;
+	ndm->ndm_flags = flags;
+	mnl_attr_put(request, NDA_DST, address_bytes(address->family), &address->address);
+	return request;
+}
+
+struct neighbour {
+	struct rte_ether_addr mac;
+	bool usable;
+};
+
+static int take_neighbour(const struct nlmsghdr *answer, void *data)
+{
+	const struct ndmsg *ndm = mnl_nlmsg_get_payload(answer);
+	struct neighbour *neighbour = data;
+	const struct nlattr *attr;
+
+	if (answer->nlmsg_type != RTM_NEWNEIGH ||
+	    !(ndm->ndm_state & (NUD_REACHABLE | NUD_STALE | NUD_DELAY | NUD_PROBE | NUD_PERMANENT)))
+		return MNL_CB_OK;
+	mnl_attr_for_each (attr, answer, sizeof(*ndm)) {
+		if (mnl_attr_get_type(attr) == NDA_LLADDR &&
+		    mnl_attr_get_payload_len(attr) == RTE_ETHER_ADDR_LEN) {
+			memcpy(&neighbour->mac, mnl_attr_get_payload(attr), RTE_ETHER_ADDR_LEN);
+			neighbour->usable = true;
+		}
+	}
+	return MNL_CB_OK;
+}
+
+int netlink_neighbour_get(struct netlink *netlink, int ifindex,
+			  const struct netlink_address *address, struct rte_ether_addr *mac)
+{
+	char buffer[256];
+	struct neighbour neighbour = {0};
+	int ret = ask(netlink, neighbour_request(buffer, RTM_GETNEIGH, ifindex, address, 0),
+		      take_neighbour, &neighbour);
+
+	if (ret < 0)
+		return ret;
+	if (!neighbour.usable)
+		return -ENOENT;
+	*mac = neighbour.mac;
+	return 0;
+}
+
+void netlink_neighbour_use(struct netlink *netlink, int ifindex,
+			   const struct netlink_address *address)
+{
+	char buffer[256];
+	struct nlmsghdr *request =
+		neighbour_request(buffer, RTM_NEWNEIGH, ifindex, address, NTF_USE);
+
+	request->nlmsg_flags = NLM_F_CREATE | NLM_F_REPLACE;
+	ask(netlink, request, NULL, NULL);
+}

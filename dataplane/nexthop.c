@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "nexthop.h"
+
+#include <arpa/inet.h>
+#include <err.h>
+#include <errno.h>
+#include <net/if.h>
+#include <rte_malloc.h>
+#include <stdio.h>
+#include <string.h>
+
+/* The address that the kernel must know the way to. */
+static struct netlink_address first_hop(const struct target *target)
+{
+	struct netlink_address to = {.family = AF_INET6, .address = target->via.segment[0]};
+
+	if (IN6_IS_ADDR_V4MAPPED(&target->via.segment[0])) {
+		to = (struct netlink_address){.family = AF_INET};
+		memcpy(&to.address, &target->via.segment[0].s6_addr[12], 4);
+	}
+	return to;
+}
+
+static const char *text(const struct netlink_address *address, char out[INET6_ADDRSTRLEN])
+{
+	return inet_ntop(address->family, &address->address, out, INET6_ADDRSTRLEN);
+}
+
+#define say(target, ...) snprintf((target)->next_hop, sizeof((target)->next_hop), __VA_ARGS__)
+
+static const char *interface_name(int ifindex, char name[IF_NAMESIZE])
+{
+	return if_indextoname(ifindex, name) ? name : "?";
+}
+
+/* Builds the headers over this route; 0, or -errno with the reason in target->next_hop. */
+static int build(const struct nexthop *nexthop, struct target *target, struct encap *encap)
+{
+	struct netlink_address to = first_hop(target);
+	struct netlink_route route;
+	struct rte_ether_addr mac;
+	char address[INET6_ADDRSTRLEN], name[IF_NAMESIZE];
+	uint16_t port;
+	int ret = netlink_route_get(nexthop->netlink, &to, &route);
+
+	if (ret < 0)
+		return say(target, "no route to %s: %s", text(&to, address), strerror(-ret)), ret;
+	port = ports_by_ifindex(nexthop->ports, route.ifindex);
+	if (port == PORT_NONE) {
+		say(target, "leaves by %s, which is not in dataplane.ports",
+		    interface_name(route.ifindex, name));
+		return -ENODEV;
+	}
+	ret = netlink_neighbour_get(nexthop->netlink, route.ifindex, &route.gateway, &mac);
+	if (ret < 0) {
+		netlink_neighbour_use(nexthop->netlink, route.ifindex, &route.gateway);
+		say(target, "%s: no answer yet from %s", interface_name(route.ifindex, name),
+		    text(&route.gateway, address));
+		return -ENOENT;
+	}
+	ret = encap_build(encap, &target->via, target->family, &nexthop->source,
+			  &ports_by_id(nexthop->ports, port)->mac, &mac, route.mtu_bytes);
+	if (ret < 0)
+		return say(target, "cannot be encapsulated"), ret;
+	encap->port = port;
+	say(target, "%s %s " RTE_ETHER_ADDR_PRT_FMT, interface_name(route.ifindex, name),
+	    text(&route.gateway, address), RTE_ETHER_ADDR_BYTES(&mac));
+	return 0;
+}
+
+static void resolve(struct nexthop *nexthop, unsigned slot)
+{
+	struct target *target = &nexthop->routes->target[slot];
+	const struct encap *old = nexthop->routes->encap[slot];
+	struct encap *encap = rte_zmalloc("encap", sizeof(*encap), RTE_CACHE_LINE_SIZE);
+
+	if (!encap)
+		return;
+	if (build(nexthop, target, encap) < 0) {
+		rte_free(encap);
+		if (old->kind != SL_VIA_NONE) {
+			warnx("warning: next hop lost: %s", target->next_hop);
+			routes_set_encap(nexthop->routes, slot, NULL);
+		}
+	} else if (memcmp(old, encap, sizeof(*encap)) == 0) {
+		rte_free(encap);
+	} else {
+		routes_set_encap(nexthop->routes, slot, encap);
+	}
+}
+
+static bool in_use(const struct nexthop *nexthop, unsigned slot)
+{
+	return nexthop->routes->target[slot].references > 0;
+}
+
+void nexthop_resolve_new(struct nexthop *nexthop)
+{
+	for (unsigned i = 1; i < nexthop->routes->targets; i++)
+		if (!nexthop->routes->target[i].next_hop[0])
+			resolve(nexthop, i);
+}
+
+void nexthop_resolve_all(struct nexthop *nexthop)
+{
+	for (unsigned i = 1; i < nexthop->routes->targets; i++)
+		if (in_use(nexthop, i))
+			resolve(nexthop, i);
+}
+
+static void confirm(struct nexthop *nexthop, unsigned slot)
+{
+	struct netlink_address to = first_hop(&nexthop->routes->target[slot]);
+	struct netlink_route route;
+
+	if (netlink_route_get(nexthop->netlink, &to, &route) == 0)
+		netlink_neighbour_use(nexthop->netlink, route.ifindex, &route.gateway);
+}
+
+void nexthop_tick(struct nexthop *nexthop)
+{
+	for (unsigned i = 1; i < nexthop->routes->targets; i++) {
+		if (!in_use(nexthop, i))
+			continue;
+		if (nexthop->routes->encap[i]->kind == SL_VIA_NONE)
+			resolve(nexthop, i);
+		else
+			confirm(nexthop, i);
+	}
+}

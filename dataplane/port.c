@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "port.h"
+#include "encap.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <dirent.h>
+#include <err.h>
+#include <errno.h>
+#include <linux/if_link.h>
+#include <net/if.h>
+#include <rte_errno.h>
+#include <rte_ethdev.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define RX_DESCRIPTORS 2048
+#define TX_DESCRIPTORS 2048
+/* Fill ring, receive and transmit rings of an AF_XDP queue, and room for bursts in hand. */
+#define MBUFS_PER_QUEUE 8192
+#define MBUF_CACHE 256
+#define PROGRAM_NAME "steer"
+
+_Static_assert(RTE_PKTMBUF_HEADROOM + RTE_ETHER_HDR_LEN >=
+		       RTE_ETHER_HDR_LEN + 40 + 8 + 16 * (SL_SEGMENTS_MAX - 1),
+	       "the outer headers fit before any received packet");
+
+/* --- before EAL --- */
+
+static unsigned interface_queues(const char *name)
+{
+	char path[64];
+	unsigned queues = 0;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/sys/class/net/%s/queues", name);
+	dir = opendir(path);
+	if (!dir)
+		return 1; /* sysfs of another network namespace: the driver will tell */
+	for (struct dirent *entry; (entry = readdir(dir));)
+		queues += strncmp(entry->d_name, "rx-", 3) == 0;
+	closedir(dir);
+	return queues;
+}
+
+/* Held until this process ends, however it ends; per network namespace, as interfaces are. */
+static int interface_claim(struct port *port)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int n = snprintf(address.sun_path + 1, sizeof(address.sun_path) - 1, "suanlu-port-%s",
+			 port->name);
+
+	port->claim = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (port->claim < 0)
+		return -errno;
+	if (bind(port->claim, (void *)&address, offsetof(struct sockaddr_un, sun_path) + 1 + n) ==
+	    0)
+		return 0;
+	warnx("%s: another suanlu-dataplane has this port: stop it first", port->name);
+	return -EBUSY;
+}
+
+static int program_on(const struct port *port, struct bpf_prog_info *info, int *fd)
+{
+	uint32_t id = 0, bytes = sizeof(*info);
+
+	*fd = -1;
+	if (bpf_xdp_query_id(port->ifindex, 0, &id) < 0 || id == 0)
+		return -ENOENT;
+	*fd = bpf_prog_get_fd_by_id(id);
+	if (*fd < 0 || bpf_obj_get_info_by_fd(*fd, info, &bytes) < 0)
+		return -errno;
+	return 0;
+}
+
+/* After a kill -9 our program is still attached; one that is not ours is left alone. */
+static int leftover_detach(const struct port *port)
+{
+	struct bpf_prog_info info = {0};
+	int fd, ret = program_on(port, &info, &fd);
+
+	if (fd >= 0)
+		close(fd);
+	if (ret == -ENOENT)
+		return 0;
+	if (ret < 0) {
+		warnx("%s: cannot read its XDP program: %s", port->name, strerror(-ret));
+		return ret;
+	}
+	if (strcmp(info.name, PROGRAM_NAME) != 0) {
+		warnx("%s: XDP program '%s' is attached already: remove it with "
+		      "'ip link set dev %s xdp off' or take another port",
+		      port->name, info.name, port->name);
+		return -EBUSY;
+	}
+	warnx("%s: removing the XDP program that an earlier run left", port->name);
+	return bpf_xdp_detach(port->ifindex, 0, NULL);
+}
+
+static int port_claim(struct port *port, const char *name, unsigned workers)
+{
+	int ret;
+
+	snprintf(port->name, sizeof(port->name), "%s", name);
+	port->steer_ipv4 = port->steer_ipv6 = port->claim = -1;
+	port->id = PORT_NONE;
+	port->ifindex = if_nametoindex(name);
+	if (!port->ifindex) {
+		warnx("%s: no such interface: see 'ip link' and dataplane.ports", name);
+		return -ENODEV;
+	}
+	if (interface_queues(name) < workers) {
+		warnx("%s: has %u receive queues for %u workers: give fewer dataplane.cores, or "
+		      "raise it with 'ethtool -L %s combined %u'",
+		      name, interface_queues(name), workers, name, workers);
+		return -EINVAL;
+	}
+	ret = interface_claim(port);
+	return ret ? ret : leftover_detach(port);
+}
+
+int ports_claim(struct ports *ports, const struct config_dataplane *config)
+{
+	ports->workers = config->cores ? config->cores : 1;
+	for (unsigned i = 0; i < config->ports; i++) {
+		int ret = port_claim(&ports->port[i], config->port[i], ports->workers);
+		if (ret < 0)
+			return ret;
+		ports->ports++;
+	}
+	return 0;
+}
+
+int port_vdev_argument(const struct port *port, unsigned workers, const char *program, char *out,
+		       size_t bytes)
+{
+	/* busy_budget=0: with the kernel's busy polling, half of the worker's time is the kernel's
+	 */
+	return snprintf(out, bytes,
+			"net_af_xdp_%s,iface=%s,start_queue=0,queue_count=%u,busy_budget=0,"
+			"xdp_prog=%s",
+			port->name, port->name, workers, program);
+}
+
+/* --- after EAL --- */
+
+static int map_by_name(const uint32_t *id, unsigned ids, const char *name)
+{
+	for (unsigned i = 0; i < ids; i++) {
+		struct bpf_map_info info = {0};
+		uint32_t bytes = sizeof(info);
+		int fd = bpf_map_get_fd_by_id(id[i]);
+		if (fd < 0)
+			continue;
+		if (bpf_obj_get_info_by_fd(fd, &info, &bytes) == 0 && !strcmp(info.name, name))
+			return fd;
+		close(fd);
+	}
+	return -1;
+}
+
+/* The driver loaded the program; its maps are found by what is attached. */
+static int maps_open(struct port *port)
+{
+	uint32_t id[16], bytes;
+	struct bpf_prog_info info = {0};
+	int fd, ret = program_on(port, &info, &fd);
+
+	if (ret == 0) {
+		info = (struct bpf_prog_info){.nr_map_ids = 16, .map_ids = (uintptr_t)id};
+		bytes = sizeof(info);
+		ret = bpf_obj_get_info_by_fd(fd, &info, &bytes) < 0 ? -errno : 0;
+	}
+	if (fd >= 0)
+		close(fd);
+	if (ret == 0) {
+		port->steer_ipv4 = map_by_name(id, info.nr_map_ids, "steer_ipv4");
+		port->steer_ipv6 = map_by_name(id, info.nr_map_ids, "steer_ipv6");
+		ret = port->steer_ipv4 < 0 || port->steer_ipv6 < 0 ? -ENOENT : 0;
+	}
+	if (ret < 0)
+		warnx("%s: the XDP program's maps are missing: %s", port->name, strerror(-ret));
+	return ret;
+}
+
+static int port_configure(struct port *port, unsigned workers, struct rte_mempool *mbufs)
+{
+	struct rte_eth_conf conf = {0};
+	char device[64];
+	int ret;
+
+	snprintf(device, sizeof(device), "net_af_xdp_%s", port->name);
+	ret = rte_eth_dev_get_port_by_name(device, &port->id);
+	if (ret == 0)
+		ret = rte_eth_dev_configure(port->id, workers, workers, &conf);
+	for (unsigned q = 0; ret == 0 && q < workers; q++) {
+		ret = rte_eth_rx_queue_setup(port->id, q, RX_DESCRIPTORS, SOCKET_ID_ANY, NULL,
+					     mbufs);
+		if (ret == 0)
+			ret = rte_eth_tx_queue_setup(port->id, q, TX_DESCRIPTORS, SOCKET_ID_ANY,
+						     NULL);
+	}
+	if (ret == 0)
+		ret = rte_eth_dev_start(port->id);
+	if (ret == 0)
+		ret = rte_eth_macaddr_get(port->id, &port->mac);
+	if (ret < 0)
+		warnx("%s: cannot start the port: %s", port->name, strerror(-ret));
+	return ret;
+}
+
+int ports_start(struct ports *ports)
+{
+	unsigned n = ports->ports * ports->workers * MBUFS_PER_QUEUE;
+
+	ports->mbufs = rte_pktmbuf_pool_create("mbufs", n - 1, MBUF_CACHE, 0,
+					       RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
+	if (!ports->mbufs) {
+		warnx("no memory for %u packet buffers: %s", n, rte_strerror(rte_errno));
+		return -ENOMEM;
+	}
+	for (unsigned i = 0; i < ports->ports; i++) {
+		int ret = port_configure(&ports->port[i], ports->workers, ports->mbufs);
+		if (ret == 0)
+			ret = maps_open(&ports->port[i]);
+		if (ret < 0)
+			return ret;
+	}
+	return 0;
+}
+
+static void port_stop(struct port *port)
+{
+	if (port->id != PORT_NONE) {
+		rte_eth_dev_stop(port->id);
+		rte_eth_dev_close(port->id);
+	}
+	if (port->steer_ipv4 >= 0)
+		close(port->steer_ipv4);
+	if (port->steer_ipv6 >= 0)
+		close(port->steer_ipv6);
+	if (port->claim >= 0)
+		close(port->claim);
+}
+
+void ports_stop(struct ports *ports)
+{
+	for (unsigned i = ports->ports; i-- > 0;)
+		port_stop(&ports->port[i]);
+	rte_mempool_free(ports->mbufs);
+	ports->ports = 0;
+}
+
+uint16_t ports_by_ifindex(const struct ports *ports, int ifindex)
+{
+	for (unsigned i = 0; i < ports->ports; i++)
+		if (ports->port[i].ifindex == ifindex)
+			return ports->port[i].id;
+	return PORT_NONE;
+}
+
+const struct port *ports_by_id(const struct ports *ports, uint16_t id)
+{
+	for (unsigned i = 0; i < ports->ports; i++)
+		if (ports->port[i].id == id)
+			return &ports->port[i];
+	return NULL;
+}
+
+unsigned ports_sockets(int *fd, unsigned max)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	unsigned n = 0;
+
+	if (!dir)
+		return 0;
+	for (struct dirent *entry; n < max && (entry = readdir(dir));) {
+		int domain = 0, candidate = atoi(entry->d_name);
+		socklen_t bytes = sizeof(domain);
+		if (getsockopt(candidate, SOL_SOCKET, SO_DOMAIN, &domain, &bytes) == 0 &&
+		    domain == AF_XDP)
+			fd[n++] = candidate;
+	}
+	closedir(dir);
+	return n;
+}

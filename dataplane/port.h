@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The ports that packets come in by and leave by: AF_XDP on interfaces which stay the kernel's,
+ * with our XDP program taking only what is ours. Main thread, at start and stop.
+ */
+#pragma once
+
+#include <rte_ether.h>
+#include <rte_mbuf.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <suanlu/config.h>
+
+#define PORT_NONE UINT16_MAX
+
+struct port {
+	char name[16];
+	int ifindex;
+	uint16_t id; /* DPDK port */
+	struct rte_ether_addr mac;
+	int steer_ipv4, steer_ipv6; /* maps of the XDP program on this interface */
+	int claim;		    /* abstract socket: one dataplane per interface */
+};
+
+struct ports {
+	unsigned ports;
+	unsigned workers; /* queues of each port */
+	struct port port[SL_PORTS_MAX];
+	struct rte_mempool *mbufs;
+};
+
+/*
+ * Before EAL starts: interfaces exist, have a queue for each worker, are ours alone; what a killed
+ * dataplane left on them is removed. Errors are said on stderr. 0 or -errno.
+ */
+int ports_claim(struct ports *ports, const struct config_dataplane *config);
+
+/* EAL's --vdev arguments, one per port; `program` is the path of the XDP object. */
+int port_vdev_argument(const struct port *port, unsigned workers, const char *program, char *out,
+		       size_t bytes);
+
+/* After EAL started: configures and starts every port. 0 or -errno. */
+int ports_start(struct ports *ports);
+void ports_stop(struct ports *ports);
+
+/* PORT_NONE if the interface is not one of ours. */
+uint16_t ports_by_ifindex(const struct ports *ports, int ifindex);
+const struct port *ports_by_id(const struct ports *ports, uint16_t id);
+
+/* AF_XDP sockets of this process, to sleep on; returns how many, at most `max`. */
+unsigned ports_sockets(int *fd, unsigned max);

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What workers forward by: services, members (a service at a site) and targets (a way to a site).
+ *
+ * Written by the main thread, read by workers without a lock: whatever a worker
+ * follows by pointer is immutable and is replaced by swapping the pointer; the old one is freed
+ *when every worker has passed a quiescent state (rte_rcu_qsbr).
+ *
+ *	classify -> service -> (pin or choice) -> member -> target -> encap
+ */
+#pragma once
+
+#include "choose.h"
+#include "classify.h"
+#include "encap.h"
+#include "slots.h"
+#include <rte_rcu_qsbr.h>
+#include <suanlu/counters.h>
+
+#define ROUTES_TARGETS_MAX 8192
+#define ROUTES_NO_SERVICE UINT16_MAX
+
+struct service {
+	struct choose_set choose;
+	uint32_t idle_s;
+	uint16_t slot;
+	uint8_t affinity; /* enum sl_affinity */
+	/* what main needs to answer and to compare */
+	struct in_addr ipv4;
+	struct in6_addr ipv6;
+	rte_be16_t port;
+	uint8_t protocol;
+	bool named; /* since the last HELLO */
+	uint32_t weight[SL_CANDIDATES_MAX];
+};
+
+/* main: rw, workers: ro; 8 bytes, so that a worker sees it whole */
+struct member {
+	_Alignas(8) uint16_t service; /* ROUTES_NO_SERVICE: not a candidate now */
+	uint16_t target[SL_INNER_FAMILIES];
+	uint16_t takes_new; /* weight above 0 */
+};
+_Static_assert(sizeof(struct member) == 8, "member");
+
+/* The main thread's side of a target; workers see its encap only. */
+struct target {
+	struct sl_via via;
+	uint8_t family; /* 4 or 6, of the inner packet */
+	uint32_t references;
+	char next_hop[64]; /* how it is reached now, or why not */
+};
+
+struct routes {
+	/* main: rw, workers: ro */
+	struct classify *classify;
+	struct encap *encap[ROUTES_TARGETS_MAX]; /* never NULL; [0] has no next hop */
+	struct service *service[SL_SERVICES_MAX];
+	struct member member[SL_MEMBERS_MAX + 1];
+	/* main only */
+	unsigned targets; /* used slots of target[] and encap[], holes included */
+	struct target target[ROUTES_TARGETS_MAX];
+	struct sl_counters *counters;
+	struct slots slots;
+	struct rte_hash *target_slots;
+	struct rte_rcu_qsbr *rcu;
+	struct rte_rcu_qsbr_dq *retired;
+	/* called after targets were added, and after services came or went */
+	void (*targets_changed)(void *context);
+	void (*services_changed)(void *context);
+	void *context;
+};
+
+/* `workers` threads register themselves with routes->rcu. NULL: rte_errno. */
+struct routes *routes_create(struct sl_counters *counters, unsigned workers);
+void routes_destroy(struct routes *routes);
+
+/*
+ * Apply a message; on anything but SL_ACK_DONE nothing has changed and `field` names the culprit.
+ * bytes: what was received.
+ */
+enum sl_ack_status routes_service(struct routes *routes, const struct sl_msg_service *message,
+				  size_t bytes, char field[SL_NAME_MAX]);
+enum sl_ack_status routes_withdraw(struct routes *routes, const struct sl_msg_withdraw *message,
+				   size_t bytes, char field[SL_NAME_MAX]);
+void routes_hello(struct routes *routes); /* a full update begins */
+void routes_sync(struct routes *routes);  /* it ends: withdraw what it did not name */
+
+/* A target's headers changed (next hop found, lost, moved). Takes over `encap` (rte_malloc). */
+void routes_set_encap(struct routes *routes, unsigned target, struct encap *encap);
+
+/* Frees what no worker can see any more; never waits. */
+void routes_reclaim(struct routes *routes);

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "steer.h"
+
+#include <bpf/bpf.h>
+#include <err.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct map_key {
+	uint32_t bits;
+	uint8_t address[16];
+};
+
+static int prefix_order(const void *a, const void *b)
+{
+	return memcmp(a, b, sizeof(struct steer_prefix));
+}
+
+static void prefix_add(struct steer_prefix *prefix, unsigned *n, uint8_t family, uint8_t bits,
+		       const void *address)
+{
+	prefix[*n] = (struct steer_prefix){.family = family, .bits = bits};
+	memcpy(prefix[*n].address, address, family == 4 ? 4 : 16);
+	(*n)++;
+}
+
+/* What should be steered, sorted and without repetition. */
+static unsigned prefixes_wanted(const struct steer *steer, const struct routes *routes,
+				struct steer_prefix *prefix)
+{
+	unsigned n = 0, kept = 0;
+
+	for (unsigned i = 0; i < steer->config->sids; i++)
+		prefix_add(prefix, &n, 6, steer->config->sid[i].prefix_bits,
+			   &steer->config->sid[i].prefix);
+	for (unsigned i = 0; i < SL_SERVICES_MAX; i++) {
+		const struct service *service = routes->service[i];
+		if (service && service->ipv4.s_addr)
+			prefix_add(prefix, &n, 4, 32, &service->ipv4);
+		if (service && !IN6_IS_ADDR_UNSPECIFIED(&service->ipv6))
+			prefix_add(prefix, &n, 6, 128, &service->ipv6);
+	}
+	qsort(prefix, n, sizeof(*prefix), prefix_order);
+	for (unsigned i = 0; i < n; i++)
+		if (i == 0 || prefix_order(&prefix[i], &prefix[i - 1]))
+			prefix[kept++] = prefix[i];
+	return kept;
+}
+
+static void steer_set(const struct steer *steer, const struct steer_prefix *prefix, bool take)
+{
+	struct map_key key = {.bits = prefix->bits};
+	uint8_t value = 1;
+
+	memcpy(key.address, prefix->address, sizeof(key.address));
+	for (unsigned i = 0; i < steer->ports->ports; i++) {
+		const struct port *port = &steer->ports->port[i];
+		int map = prefix->family == 4 ? port->steer_ipv4 : port->steer_ipv6;
+		int ret = take ? bpf_map_update_elem(map, &key, &value, BPF_ANY)
+			       : bpf_map_delete_elem(map, &key);
+		if (ret < 0 && errno != ENOENT)
+			warn("warning: %s: cannot steer an address to the fast path", port->name);
+	}
+}
+
+void steer_sync(struct steer *steer, const struct routes *routes)
+{
+	static struct steer_prefix wanted[2 * SL_SERVICES_MAX + 64];
+	unsigned n = prefixes_wanted(steer, routes, wanted), old = 0, new = 0;
+
+	while (old < steer->prefixes || new < n) {
+		int order = old == steer->prefixes ? 1
+			    : new == n		   ? -1
+				       : prefix_order(&steer->prefix[old], &wanted[new]);
+		if (order < 0)
+			steer_set(steer, &steer->prefix[old++], false);
+		else if (order > 0)
+			steer_set(steer, &wanted[new ++], true);
+		else
+			old++, new ++;
+	}
+	memcpy(steer->prefix, wanted, n * sizeof(*wanted));
+	steer->prefixes = n;
+}
+
+void steer_init(struct steer *steer, const struct ports *ports,
+		const struct config_dataplane *config)
+{
+	steer->ports = ports;
+	steer->config = config;
+	steer->prefixes = 0;
+}

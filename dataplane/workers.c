@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "workers.h"
+
+#include <err.h>
+#include <errno.h>
+#include <rte_launch.h>
+#include <rte_lcore.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+static uint32_t boot_s(void)
+{
+	struct timespec ts;
+	clock_gettime(CLOCK_BOOTTIME, &ts);
+	return ts.tv_sec;
+}
+
+/* What a worker sleeps on: its ports' sockets, and `wake` for the end. */
+static int sleep_open(struct workers *workers)
+{
+	int fd[SL_PORTS_MAX * SL_WORKERS_MAX + 1];
+	unsigned n = ports_sockets(fd, SL_PORTS_MAX * SL_WORKERS_MAX);
+
+	workers->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	workers->epoll = epoll_create1(EPOLL_CLOEXEC);
+	fd[n++] = workers->wake;
+	for (unsigned i = 0; i < n; i++) {
+		struct epoll_event event = {.events = EPOLLIN};
+		if (epoll_ctl(workers->epoll, EPOLL_CTL_ADD, fd[i], &event) < 0) {
+			int ret = -errno;
+			warn("cannot wait for packets");
+			return ret;
+		}
+	}
+	return 0;
+}
+
+int workers_start(struct workers *workers, const struct ports *ports, const struct decap_sids *sids,
+		  struct routes *routes, const struct pin_file *pins, bool busy_poll)
+{
+	int ret = sleep_open(workers);
+	unsigned lcore;
+
+	workers_tick(workers);
+	RTE_LCORE_FOREACH_WORKER(lcore)
+	{
+		unsigned i = workers->workers;
+		struct worker *w = &workers->worker[i];
+		if (ret < 0)
+			break;
+		*w = (struct worker){
+			.routes = routes,
+			.sids = sids,
+			.ports = ports,
+			.clock = &workers->clock,
+			.counters = &routes->counters->worker[i],
+			.pins = pin_file_table(pins, i),
+			.secret = pins->header->secret,
+			.index = i,
+			.sleep_fd = busy_poll ? -1 : workers->epoll,
+		};
+		ret = rte_eal_remote_launch(worker_run, w, lcore);
+		workers->workers += ret == 0;
+	}
+	return ret;
+}
+
+void workers_stop(struct workers *workers)
+{
+	if (workers->workers == 0)
+		return;
+	__atomic_store_n(&workers->clock.stop, true, __ATOMIC_RELAXED);
+	eventfd_write(workers->wake, 1);
+	rte_eal_mp_wait_lcore();
+	workers->workers = 0;
+	close(workers->epoll);
+	close(workers->wake);
+}
+
+void workers_tick(struct workers *workers)
+{
+	__atomic_store_n(&workers->clock.now_s, boot_s(), __ATOMIC_RELAXED);
+}

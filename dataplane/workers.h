@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Starts and stops the workers, and wakes those that sleep. Main thread only.
+ */
+#pragma once
+
+#include "pin_file.h"
+#include "worker.h"
+
+struct workers {
+	unsigned workers; /* running */
+	struct worker_clock clock;
+	struct worker worker[SL_WORKERS_MAX];
+	int wake, epoll;
+};
+
+/* One worker on each lcore but the main one. 0 or -errno, said on stderr. */
+int workers_start(struct workers *workers, const struct ports *ports, const struct decap_sids *sids,
+		  struct routes *routes, const struct pin_file *pins, bool busy_poll);
+void workers_stop(struct workers *workers);
+
+/* Renews their clock, once a second. */
+void workers_tick(struct workers *workers);
