@@ -2,11 +2,15 @@
 #include "estimate.h"
 #include <math.h>
 
-#define SMOOTH_S 0.5	       /* time constant of rates and service time */
+#define SMOOTH_S 0.5	       /* time constant of rates */
 #define WINDOW_MIN_S 0.01      /* shorter windows are joined to the next */
 #define BACKGROUND_S 3.0       /* most that the mean of the excess reaches back */
 #define NOISE_SIGMAS 5.0       /* about where an excess stops to be chance */
 #define RARE 3.0	       /* added to a count's variance: small counts have long tails */
+#define SERVICE_FLOWS 400.0    /* most flows that the mean service time reaches back */
+#define SERVICE_WINDOW_S 1.0   /* a report's own mean is over about so long, */
+#define SERVICE_WINDOW 20.0    /* or over so many flows */
+#define SERVICE_SIGMAS 7.0     /* work is skewed: more than for counts is still chance */
 #define SERVICE_NOMINAL_S 0.01 /* while nobody said; alike everywhere */
 #define SCV_MAX 100.0
 #define STEADY_UTILISATION 0.9 /* a queue of more than this would make is backlog */
@@ -125,19 +129,58 @@ static void take_rates(struct estimate *estimate, const Suanlu__ServiceLoad *loa
 	estimate->window_s = estimate->window_arrivals = 0;
 }
 
+/* Flows completed since the last report; a publisher without totals has its rate. */
+static double completions_since(const struct estimate *estimate, const Suanlu__ServiceLoad *load,
+				double interval_s)
+{
+	if (estimate->last_report_s < 0 || load->completions == 0 ||
+	    load->completions < estimate->completions_total)
+		return load->completions_per_s * interval_s;
+	return (double)(load->completions - estimate->completions_total);
+}
+
+/* 0..1: how far a reported mean is from being explained by chance, as in follow_excess. */
+static double service_jump(const struct estimate *estimate, const Suanlu__ServiceLoad *load)
+{
+	double behind = fmax(SERVICE_WINDOW, load->completions_per_s * SERVICE_WINDOW_S);
+	double error_s = estimate->service_time_s * sqrt(estimate->scv_service / behind);
+	double off_s = load->service_time_s - estimate->service_time_s;
+	double power = pow(off_s / (SERVICE_SIGMAS * fmax(error_s, 1e-9)), 8);
+
+	return isfinite(power) ? power / (power + 1) : 1;
+}
+
+/*
+ * A mean over the last flows, not over the last seconds: a site that gets few flows must not follow
+ * each one's chance, and one that gets none must not be judged by its last few. Only a mean
+ * that is many of its own standard errors off is believed at once.
+ */
 static void take_service(struct estimate *estimate, const Suanlu__ServiceLoad *load,
 			 double interval_s)
 {
-	if (load->service_time_s > 0) {
-		double weight = estimate->service_time_s > 0 ? gain(interval_s) : 1;
-		estimate->service_time_s +=
-			weight * (load->service_time_s - estimate->service_time_s);
+	double flows = completions_since(estimate, load, interval_s), jump = 0, weight = 1;
+
+	if (!(load->service_time_s > 0))
+		return;
+	if (load->completions == 0 && !(load->completions_per_s > 0)) {
+		/* it counts no flows: what it says is all there is */
+		weight = estimate->service_time_s > 0 ? gain(interval_s) : 1;
+	} else if (estimate->service_time_s > 0) {
+		jump = flows > 0 ? service_jump(estimate, load) : 0;
+		weight = fmax(jump, flows / fmax(estimate->service_flows + flows, 1));
 	}
-	if (load->has_service_scv_case) {
-		double scv = fmin(fmax(load->service_scv, 0), SCV_MAX);
-		double weight = estimate->last_report_s < 0 ? 1 : gain(interval_s);
-		estimate->scv_service += weight * (scv - estimate->scv_service);
-	}
+	estimate->service_time_s += weight * (load->service_time_s - estimate->service_time_s);
+	estimate->service_flows = fmin(
+		fmax((1 - jump) * estimate->service_flows + flows, SERVICE_WINDOW), SERVICE_FLOWS);
+}
+
+static void take_scv(struct estimate *estimate, const Suanlu__ServiceLoad *load, double interval_s)
+{
+	double weight = estimate->last_report_s < 0 ? 1 : gain(interval_s);
+
+	if (load->has_service_scv_case)
+		estimate->scv_service += weight * (fmin(fmax(load->service_scv, 0), SCV_MAX) -
+						   estimate->scv_service);
 }
 
 void estimate_report(struct estimate *estimate, const Suanlu__ServiceLoad *load, double now_s,
@@ -148,8 +191,9 @@ void estimate_report(struct estimate *estimate, const Suanlu__ServiceLoad *load,
 
 	if (interval_s < 0)
 		return;
-	take_rates(estimate, load, interval_s, fmax(0, sent_per_s));
 	take_service(estimate, load, interval_s);
+	take_scv(estimate, load, interval_s);
+	take_rates(estimate, load, interval_s, fmax(0, sent_per_s));
 	estimate->servers = estimate->servers_max;
 	if (load->servers > 0 && load->servers < estimate->servers_max)
 		estimate->servers = load->servers;

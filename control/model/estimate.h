@@ -29,12 +29,13 @@ struct estimate {
 	double measured_at_s; /* of the last report, on our clock */
 	/* from the last report */
 	uint32_t servers, in_flight, queued;
-	double service_time_s; /* smoothed; 0: not known yet */
+	double service_time_s; /* mean over the last flows; 0: not known yet */
 	double scv_service;    /* smoothed; 1 until a site says otherwise */
 	/* rates; they mean nothing unless fresh */
 	uint64_t arrivals_total, completions_total;
 	double arrivals_per_s, background_per_s; /* smoothed */
 	/* bookkeeping of estimate.c */
+	double service_flows;		  /* how many are in the mean service time */
 	double sent_per_s;		  /* at the last report */
 	double window_s, window_arrivals; /* since the rates were last moved */
 	double excess_per_s;		  /* arrivals nobody sent, signed */

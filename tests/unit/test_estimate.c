@@ -187,14 +187,56 @@ static void test_service_time(void **state)
 	site.load.service_time_s = 0;
 	site_report(&site, 1, 0);
 	assert_true(estimate_queue(&site.estimate, site.now_s).service_time_s == 0.05);
-	site.load.service_time_s = 0.1;
-	site_report(&site, 1, 0);
-	assert_within(estimate_queue(&site.estimate, site.now_s).service_time_s, 0.055, 0.075,
-		      "smoothed");
-	for (unsigned i = 0; i < 15; i++)
-		site_report(&site, 1, 0);
-	assert_within(estimate_queue(&site.estimate, site.now_s).service_time_s, 0.095, 0.1001,
-		      "and arrives within 1.5 s");
+}
+
+static double service_time_s(const struct site *site)
+{
+	return estimate_queue(&site->estimate, site->now_s).service_time_s;
+}
+
+/* `intervals` of 100 ms with 10 flows each, whose reported mean is over the last 100. */
+static void busy(struct site *site, unsigned intervals, double mean_s)
+{
+	for (unsigned i = 0; i < intervals; i++) {
+		double noise =
+			0; /* uniform sums: near normal, standard error of 100 flows at scv 1 */
+		for (unsigned k = 0; k < 12; k++)
+			noise += erand48(seed) - 0.5;
+		site->load.service_time_s = mean_s * (1 + 0.1 * noise);
+		site->load.completions_per_s = 100;
+		site_report(site, 10, 100);
+	}
+}
+
+static void test_service_time_follows_flows(void **state)
+{
+	struct site site;
+
+	(void)state;
+	site_init(&site, 4);
+	busy(&site, 100, 0.03);
+	assert_within(service_time_s(&site), 0.027, 0.033, "chance averages out");
+
+	/* its last flows before it got none were slow ones */
+	site.load.service_time_s = 0.06;
+	site.load.completions_per_s = 2;
+	site_report(&site, 2, 2);
+	site.load.completions_per_s = 0;
+	for (unsigned i = 0; i < 100; i++)
+		site_report(&site, 0, 0);
+	assert_within(service_time_s(&site), 0.027, 0.034, "an idle site keeps what is known");
+
+	busy(&site, 3, 0.09);
+	assert_within(service_time_s(&site), 0.08, 0.1, "three times slower shows in 300 ms");
+
+	site.load.completions = 0;
+	site.load.completions_per_s = 0;
+	site.load.service_time_s = 0.02;
+	for (unsigned i = 0; i < 30; i++) {
+		site.now_s += INTERVAL_S;
+		estimate_report(&site.estimate, &site.load, site.now_s, site.now_s, VALID_S, 0);
+	}
+	assert_within(service_time_s(&site), 0.019, 0.021, "a publisher that counts no flows");
 }
 
 static void test_scv(void **state)
@@ -343,6 +385,7 @@ int main(void)
 		cmocka_unit_test(test_publisher_without_totals),
 		cmocka_unit_test(test_late_and_double),
 		cmocka_unit_test(test_service_time),
+		cmocka_unit_test(test_service_time_follows_flows),
 		cmocka_unit_test(test_scv),
 		cmocka_unit_test(test_noise_is_not_background),
 		cmocka_unit_test(test_background_is_found),
