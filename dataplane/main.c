@@ -76,6 +76,17 @@ static int check_privilege(void)
 	return ret;
 }
 
+/* A killed one may still be letting go of it. */
+static bool wait_lock(int fd)
+{
+	for (unsigned ms = 0; ms < 2000; ms += 20) {
+		if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+			return true;
+		usleep(20000);
+	}
+	return false;
+}
+
 /* The directory, and the proof that no other dataplane uses it. */
 static int run_dir_open(struct dataplane *dp)
 {
@@ -91,7 +102,7 @@ static int run_dir_open(struct dataplane *dp)
 		warn("%s", path);
 		return -errno;
 	}
-	if (flock(dp->lock, LOCK_EX | LOCK_NB) < 0) {
+	if (!wait_lock(dp->lock)) {
 		warnx("another suanlu-dataplane uses %s: stop it, or give this one its own run_dir",
 		      dp->config->run_dir);
 		return -EBUSY;

@@ -51,15 +51,19 @@ static unsigned interface_queues(const char *name)
 static int interface_claim(struct port *port)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	int n = snprintf(address.sun_path + 1, sizeof(address.sun_path) - 1, "suanlu-port-%s",
-			 port->name);
+	socklen_t bytes = offsetof(struct sockaddr_un, sun_path) + 1 +
+			  snprintf(address.sun_path + 1, sizeof(address.sun_path) - 1,
+				   "suanlu-port-%s", port->name);
 
 	port->claim = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (port->claim < 0)
 		return -errno;
-	if (bind(port->claim, (void *)&address, offsetof(struct sockaddr_un, sun_path) + 1 + n) ==
-	    0)
-		return 0;
+	/* A killed one may still be letting go of it. */
+	for (unsigned ms = 0; ms < 2000; ms += 20) {
+		if (bind(port->claim, (void *)&address, bytes) == 0)
+			return 0;
+		usleep(20000);
+	}
 	warnx("%s: another suanlu-dataplane has this port: stop it first", port->name);
 	return -EBUSY;
 }

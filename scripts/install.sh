@@ -1,0 +1,59 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+#
+# Installs the Debian packages that suanlu needs to be built, run, tested and shown, if any is
+# missing; otherwise touches nothing, the network least of all. --list prints them.
+set -euo pipefail
+
+packages=(
+    # build
+    gcc libc6-dev linux-libc-dev clang llvm meson ninja-build pkg-config protobuf-c-compiler
+    # what it stands on
+    libdpdk-dev libbpf-dev libxdp-dev libmnl-dev libsodium-dev libprotobuf-c-dev
+    libevent-dev libyaml-dev libjansson-dev libcap-dev libcmocka-dev
+    # lab, tests and demo
+    iproute2 iputils-ping ethtool procps curl jq gnuplot-nox tcpdump
+    python3 python3-scapy python3-cryptography
+)
+
+if [ "${1:-}" = --list ]; then
+    printf '%s\n' "${packages[@]}"
+    exit 0
+fi
+
+if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
+    echo "install.sh: this system has no apt; suanlu's scripts expect Debian 12." >&2
+    echo "Install what these Debian packages hold, then build with meson:" >&2
+    echo "  ${packages[*]}" >&2
+    exit 1
+fi
+
+mapfile -t missing < <(printf '%s\n' "${packages[@]}" | grep -vxF -f <(
+    dpkg-query -W -f '${db:Status-Status} ${Package}\n' "${packages[@]}" 2>/dev/null |
+        sed -n 's/^installed //p') || true)
+
+if [ ${#missing[@]} = 0 ]; then
+    echo "packages: all ${#packages[@]} are installed"
+    exit 0
+fi
+if [ "$(id -u)" != 0 ]; then
+    echo "install.sh: ${#missing[@]} packages are missing, and only root can install them." >&2
+    echo "Run it with sudo, or run:" >&2
+    echo "  apt-get install --no-install-recommends ${missing[*]}" >&2
+    exit 1
+fi
+
+echo "packages: installing ${#missing[@]} of ${#packages[@]}: ${missing[*]}"
+export DEBIAN_FRONTEND=noninteractive
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+install() {
+    apt-get install -y --no-install-recommends "${missing[@]}" >"$log" 2>&1
+}
+# Lists may be old or absent on a fresh machine: fetch them when a first try fails.
+if ! install && ! { apt-get update >"$log" 2>&1 && install; }; then
+    tail -n 15 "$log" >&2
+    echo "install.sh: apt-get failed, see above. Is there a way to a Debian mirror?" >&2
+    exit 1
+fi
+echo "packages: installed"

@@ -1,0 +1,246 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+#
+# The engine in the lab: configurations, servers, agents and nodes. Sourced by lab.sh, whose
+# top draws where everything is.
+#
+# Nodes: edge (steers) and gate (the gateway of site c). Each has a configuration
+# $LAB_DIR/NODE.yaml and a run directory $LAB_DIR/NODE; processes are named dataplane-NODE,
+# control-NODE, server-SITE, agent-SITE.
+# shellcheck disable=SC2153 # LAB_* are lab.sh's
+
+lab_key() {
+    if [ ! -e "$LAB_DIR/$1.key" ]; then
+        "$LAB_BUILD/control/cli/suanlu" keygen "$LAB_DIR/$1.key" \
+            >"$LAB_DIR/$1.public" 2>"$LAB_DIR/keygen.log"
+    fi
+}
+
+lab_public() {
+    tr -d '[:space:]' <"$LAB_DIR/$1.public"
+}
+
+# lab_config_edge [STEERING] [SITE...]: $LAB_DIR/edge.yaml; services go to SITEs (default all)
+lab_config_edge() {
+    local steering=${1:-optimal} name
+    shift || true
+    for name in edge "${LAB_SITES[@]}"; do
+        lab_key "$name"
+    done
+    local sites
+    sites=$(IFS=,; echo "${*:-${LAB_SITES[*]}}" | tr ' ' ',')
+    cat >"$LAB_DIR/edge.yaml" <<END
+node: edge
+address: fc00:e::1
+key: $LAB_DIR/edge.key
+run_dir: $LAB_DIR/edge
+steering: $steering
+dataplane:
+  ports: [c0, o0]
+  pins: 100k
+  huge_pages: ${LAB_HUGE_PAGES:-false}
+telemetry:
+  listen: "[fc00:e::1]:7801"
+metrics:
+  listen: "127.0.0.1:9801"
+services:
+  - name: infer
+    ipv4: $LAB_IPV4
+    ipv6: $LAB_IPV6
+    protocol: tcp
+    port: 80
+    sites: [$sites]
+  - name: stream
+    ipv4: $LAB_IPV4
+    ipv6: $LAB_IPV6
+    protocol: tcp
+    port: $LAB_HOLD_PORT
+    sites: [$sites]
+sites:
+  - name: a
+    key: $(lab_public a)
+    sid4: "fc00:a:0:4::"
+    sid6: "fc00:a:0:6::"
+    delay_ms: ${LAB_DELAYS_MS[0]}
+    servers: 256
+  - name: b
+    key: $(lab_public b)
+    sid4: "fc00:b:0:4::"
+    sid6: "fc00:b:0:6::"
+    delay_ms: ${LAB_DELAYS_MS[1]}
+    servers: 256
+  - name: c
+    key: $(lab_public c)
+    sid: "fc00:c:0:46::1"
+    delay_ms: ${LAB_DELAYS_MS[2]}
+    servers: 256
+END
+}
+
+# The gateway of site c: one instance behind it, which it need not choose by load.
+lab_config_gateway() {
+    cat >"$LAB_DIR/gate.yaml" <<END
+node: gate
+run_dir: $LAB_DIR/gate
+dataplane:
+  ports: [o0, i0]
+  pins: 100k
+  huge_pages: ${LAB_HUGE_PAGES:-false}
+  sids: ["fc00:c:0:46::/64"]
+metrics:
+  listen: "127.0.0.1:9801"
+services:
+  - name: infer
+    ipv4: $LAB_IPV4
+    ipv6: $LAB_IPV6
+    protocol: tcp
+    port: 80
+  - name: stream
+    ipv4: $LAB_IPV4
+    ipv6: $LAB_IPV6
+    protocol: tcp
+    port: $LAB_HOLD_PORT
+sites:
+  - name: host
+    deliver4: 10.3.0.2
+    deliver6: fc00:3::2
+END
+}
+
+# lab_config_agent SITE SERVERS
+lab_config_agent() {
+    lab_key edge
+    lab_key "$1"
+    cat >"$LAB_DIR/agent-$1.yaml" <<END
+key: $LAB_DIR/$1.key
+publish:
+  - to: "[fc00:e::1]:7801"
+    key: $(lab_public edge)
+services:
+  - name: infer
+    protocol: tcp
+    port: 80
+    servers: $2
+  - name: stream
+    protocol: tcp
+    port: $LAB_HOLD_PORT
+    servers: 256
+END
+}
+
+# lab_server_start SITE WORKERS MEAN_MS [OPTION...]
+lab_server_start() {
+    local site=$1 workers=$2 mean_ms=$3
+    shift 3
+    rm -f "$LAB_DIR/server-$site.out"
+    lab_start "server-$site" "$site" "$LAB_TOOLS/server" --site "$site" --workers "$workers" \
+        --mean "$mean_ms" --hold-port "$LAB_HOLD_PORT" --log "$LAB_DIR/server-$site.log" "$@"
+    lab_wait 5 "server of site $site ready" lab_ready "server-$site"
+}
+
+lab_agent_start() {
+    lab_start "agent-$1" "$1" "$LAB_BUILD/control/agent/suanlu-agent" -c "$LAB_DIR/agent-$1.yaml"
+}
+
+lab_dataplane_start() {
+    lab_start "dataplane-$1" "$1" "$LAB_BUILD/dataplane/suanlu-dataplane" -c "$LAB_DIR/$1.yaml"
+}
+
+lab_control_start() {
+    lab_start "control-$1" "$1" "$LAB_BUILD/control/suanlu-control" -c "$LAB_DIR/$1.yaml"
+}
+
+# lab_cli NODE SUBCOMMAND...: the CLI of edge or gate
+lab_cli() {
+    local node=$1
+    shift
+    "$LAB_BUILD/control/cli/suanlu" --run-dir "$LAB_DIR/$node" "$@"
+}
+
+# Its routes have reached the workers of its dataplane.
+lab_steers() {
+    lab_cli "$1" show services --json | jq -e '.services |
+        length > 0 and all(.[]; .generation > 0 and .acknowledged == .generation)'
+}
+
+lab_node_start() {
+    lab_dataplane_start "$1"
+    lab_control_start "$1"
+    lab_wait 15 "routes in the dataplane of $1" lab_steers "$1" || {
+        tail -n 5 "$LAB_DIR/dataplane-$1.err" "$LAB_DIR/control-$1.err" >&2
+        return 1
+    }
+}
+
+# lab_site_state SITE: never, fresh or silent
+lab_site_state() {
+    lab_cli edge show sites --json |
+        jq -r --arg site "$1" '.sites[] | select(.name == $site).state'
+}
+
+lab_site_is() {
+    [ "$(lab_site_state "$1")" = "$2" ]
+}
+
+# Gateway, edge, and at each site a server and its agent. Counts of servers: lab_engine_up A B C
+lab_engine_up() {
+    local servers=("$@") i
+    lab_config_edge "${LAB_STEERING:-optimal}"
+    lab_config_gateway
+    for i in 0 1 2; do
+        lab_config_agent "${LAB_SITES[i]}" "${servers[i]}"
+        lab_server_start "${LAB_SITES[i]}" "${servers[i]}" "${LAB_MEAN_MS:-30}" --seed "$i"
+    done
+    lab_node_start gate
+    lab_node_start edge
+    for i in 0 1 2; do
+        lab_agent_start "${LAB_SITES[i]}"
+    done
+    for i in 0 1 2; do
+        lab_wait 5 "reports of site ${LAB_SITES[i]}" lab_site_is "${LAB_SITES[i]}" fresh
+    done
+}
+
+# Sum of verdicts == packets received, on a node whose traffic has stopped.
+lab_identity_holds() {
+    lab_cli "$1" show counters --json | jq -e '
+        .identity.received == ([.verdicts[]] | add)'
+}
+
+# lab_weight_is SITE WEIGHT: of every service, as control publishes it (0..1)
+lab_weight_is() {
+    lab_cli edge show routes --json | jq -e --arg site "$1" --argjson weight "$2" \
+        '[.routes[] | select(.site == $site).weight] | length > 0 and all(. == $weight)'
+}
+
+# lab_only SITE: no other site takes new flows, and the dataplane knows
+lab_only() {
+    lab_cli edge show routes --json | jq -e --arg site "$1" \
+        '.routes | length > 0 and all(.[]; (.weight > 0) == (.site == $site))' &&
+        lab_steers edge
+}
+
+# CPU time that a process has used, all threads, in ms (schedstat counts ns, stat only ticks)
+lab_cpu_ms() {
+    cat /proc/"$(lab_pid "$1")"/task/*/schedstat | awk '{ ns += $1 } END { print int(ns / 1e6) }'
+}
+
+# lab_memory_kb NAME Rss:|Pss:
+lab_memory_kb() {
+    awk -v what="$2" '$1 == what { print $2 }' "/proc/$(lab_pid "$1")/smaps_rollup"
+}
+
+# lab_established SITE N: at least N long-lived connections stand at that site
+lab_established() {
+    [ "$(lab_in "$1" ss -Htn state established "sport = :$LAB_HOLD_PORT" | wc -l)" -ge "$2" ]
+}
+
+# lab_steer_to SITE: drains the others and waits until the dataplane has that
+lab_steer_to() {
+    local site
+    lab_cli edge undrain "$1" >/dev/null
+    for site in "${LAB_SITES[@]}"; do
+        [ "$site" = "$1" ] || lab_cli edge drain "$site" >/dev/null
+    done
+    lab_wait 5 "all weight at $1" lab_only "$1"
+}
