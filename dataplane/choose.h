@@ -12,20 +12,25 @@
 #include <stdint.h>
 #include <suanlu/route.h>
 
+#define CHOOSE_GROUP 16 /* padded to whole groups, the widest vector there is */
+
 struct choose_set {
-	uint32_t candidates;			      /* 0..SL_CANDIDATES_MAX */
-	_Alignas(64) uint32_t key[SL_CANDIDATES_MAX]; /* choose_key of the site's name */
-	float inverse_weight[SL_CANDIDATES_MAX];      /* infinite: takes no new flow */
+	uint32_t candidates;				      /* 0..SL_CANDIDATES_MAX */
+	_Alignas(64) uint32_t key[SL_CANDIDATES_MAX];	      /* choose_key of the site's name */
+	_Alignas(64) float inverse_weight[SL_CANDIDATES_MAX]; /* infinite: takes no new flow */
 	uint16_t member[SL_CANDIDATES_MAX];
 };
+_Static_assert(SL_CANDIDATES_MAX % CHOOSE_GROUP == 0, "whole groups");
 
 uint32_t choose_key(const char *site);
 
 /* Adds a candidate; weight 0 never wins. */
 void choose_add(struct choose_set *set, const char *site, uint32_t weight, uint16_t member);
 
-/* Index of the winner, -1 if no candidate has weight. */
-int choose(const struct choose_set *set, uint64_t hash);
+/* Index of the winner, -1 if no candidate has weight. All forms agree to the bit. */
+static inline int choose(const struct choose_set *set, uint64_t hash);
 
 /* The score of a candidate (below set->candidates), to explain a choice: -log2(u) / weight. */
 float choose_score(const struct choose_set *set, uint64_t hash, unsigned candidate);
+
+#include "choose_form.h"

@@ -8,17 +8,20 @@
 #define SRH_BYTES 8
 #define SEGMENT_BYTES 16
 #define HOP_LIMIT 64
+#define IPV4_BYTES 20
+#define UDP_BYTES 8
+#define VXLAN_BYTES 8
+#define VXLAN_PORT 4789
 #define ROUTING_TYPE_SRH 4
 
-/* Where the varying fields are, from the start of the Ethernet header. */
 #define AT_IPV6 RTE_ETHER_HDR_LEN
-#define AT_PAYLOAD_BYTES (AT_IPV6 + 4)
 
-/* The only lengths there are: L2, then one, two and three segments. */
+/* The only lengths there are: L2, then one, two and three segments, VXLAN. */
 #define BYTES_L2 RTE_ETHER_HDR_LEN
 #define BYTES_1 (AT_IPV6 + IPV6_BYTES)
 #define BYTES_2 (BYTES_1 + SRH_BYTES + SEGMENT_BYTES)
 #define BYTES_3 (BYTES_2 + SEGMENT_BYTES)
+#define BYTES_VXLAN (2 * RTE_ETHER_HDR_LEN + IPV4_BYTES + UDP_BYTES + VXLAN_BYTES)
 _Static_assert(SL_SEGMENTS_MAX == 3 && BYTES_3 <= ENCAP_HEADER_MAX, "header lengths");
 
 static void put_ethernet(uint8_t *at, const struct rte_ether_addr *from,
@@ -75,61 +78,96 @@ static uint16_t put_srv6(uint8_t *header, const struct sl_via *via, uint8_t fami
 	return via->segments == 2 ? BYTES_2 : BYTES_3;
 }
 
+/*
+ * Outer IPv4, UDP, VXLAN, inner Ethernet; 0 stay what encap_write_vxlan sets. Not to be fragmented
+ * (RFC 7348 section 4.3), so an identification of 0 is right (RFC 6864).
+ */
+static uint16_t put_vxlan(uint8_t *header, const struct sl_via *via, uint8_t family,
+			  const struct in6_addr *source)
+{
+	static const uint8_t ipv4[] = {0x45, 0, 0, 0, 0, 0, 0x40, 0, HOP_LIMIT, IPPROTO_UDP};
+	static const uint8_t prefix[] = SL_VXLAN_MAC;
+	const uint8_t *from = source->s6_addr + 12, *to = via->segment[0].s6_addr + 12;
+	uint8_t *ip = header + RTE_ETHER_HDR_LEN, *udp = ip + IPV4_BYTES;
+	uint8_t *vxlan = udp + UDP_BYTES, *inner = vxlan + VXLAN_BYTES;
+	uint16_t type = family == 4 ? RTE_ETHER_TYPE_IPV4 : RTE_ETHER_TYPE_IPV6;
+	struct rte_ether_addr mac_from, mac_to;
+
+	memcpy(ip, ipv4, sizeof ipv4);
+	memcpy(ip + 12, from, 4);
+	memcpy(ip + 16, to, 4);
+	udp[2] = VXLAN_PORT >> 8;
+	udp[3] = VXLAN_PORT & 0xff;
+	vxlan[0] = 0x08; /* the VNI is valid */
+	memcpy(vxlan + 4, via->vni, sizeof via->vni);
+	memcpy(mac_from.addr_bytes, prefix, sizeof prefix);
+	memcpy(mac_from.addr_bytes + sizeof prefix, from, 4);
+	memcpy(mac_to.addr_bytes, prefix, sizeof prefix);
+	memcpy(mac_to.addr_bytes + sizeof prefix, to, 4);
+	put_ethernet(inner, &mac_from, &mac_to, type);
+	return BYTES_VXLAN;
+}
+
+static uint16_t ipv4_sum(const uint8_t *ip)
+{
+	uint32_t sum = 0;
+
+	for (unsigned i = 0; i < IPV4_BYTES; i += 2)
+		sum += ip[i] << 8 | ip[i + 1];
+	sum = (sum & 0xffff) + (sum >> 16);
+	return (sum & 0xffff) + (sum >> 16);
+}
+
+static bool can_build(const struct sl_via *via, uint8_t family, const struct in6_addr *source)
+{
+	if (family != 4 && family != 6)
+		return false;
+	switch (via->kind) {
+	case SL_VIA_SRV6:
+		return via->segments >= 1 && via->segments <= SL_SEGMENTS_MAX;
+	case SL_VIA_L2:
+		return true;
+	case SL_VIA_VXLAN:
+		return IN6_IS_ADDR_V4MAPPED(source) && IN6_IS_ADDR_V4MAPPED(&via->segment[0]);
+	default:
+		return false;
+	}
+}
+
+static uint16_t put_outer(uint8_t *header, const struct sl_via *via, uint8_t family,
+			  const struct in6_addr *source)
+{
+	switch (via->kind) {
+	case SL_VIA_SRV6:
+		return put_srv6(header, via, family, source);
+	case SL_VIA_VXLAN:
+		return put_vxlan(header, via, family, source);
+	default:
+		return BYTES_L2;
+	}
+}
+
 int encap_build(struct encap *out, const struct sl_via *via, uint8_t family,
 		const struct in6_addr *source, const struct rte_ether_addr *from,
 		const struct rte_ether_addr *to, uint16_t mtu_bytes)
 {
-	bool ipv4_frame = via->kind == SL_VIA_L2 && family == 4;
+	bool ipv4_frame = via->kind == SL_VIA_VXLAN || (via->kind == SL_VIA_L2 && family == 4);
+	uint8_t header[ENCAP_HEADER_MAX] = {0};
+	uint16_t outer_bytes;
 
-	if (family != 4 && family != 6)
+	if (!can_build(via, family, source))
 		return -EINVAL;
-	if (via->kind != SL_VIA_SRV6 && via->kind != SL_VIA_L2)
-		return -EINVAL;
-	if (via->kind == SL_VIA_SRV6 && (via->segments < 1 || via->segments > SL_SEGMENTS_MAX))
-		return -EINVAL;
-
-	memset(out->header, 0, sizeof out->header);
-	put_ethernet(out->header, from, to, ipv4_frame ? RTE_ETHER_TYPE_IPV4 : RTE_ETHER_TYPE_IPV6);
-	out->header_bytes =
-		via->kind == SL_VIA_L2 ? BYTES_L2 : put_srv6(out->header, via, family, source);
-	out->mtu_bytes = mtu_bytes;
-	out->kind = via->kind;
-	out->family = family;
+	put_ethernet(header, from, to, ipv4_frame ? RTE_ETHER_TYPE_IPV4 : RTE_ETHER_TYPE_IPV6);
+	*out = (struct encap){
+		.header_bytes = put_outer(header, via, family, source),
+		.mtu_bytes = mtu_bytes,
+		.port = out->port,
+		.kind = via->kind,
+		.family = family,
+		.sum = via->kind == SL_VIA_VXLAN ? ipv4_sum(header + RTE_ETHER_HDR_LEN) : 0,
+	};
+	outer_bytes = out->header_bytes - RTE_ETHER_HDR_LEN;
+	out->inner_bytes_max = mtu_bytes > outer_bytes ? mtu_bytes - outer_bytes : 0;
+	memcpy(out->header + ENCAP_HEADER_MAX - out->header_bytes, header, out->header_bytes);
 	return 0;
-}
-
-/* Never 0, which would mean unlabelled and leave ECMP without entropy (RFC 6437 section 3). */
-static inline uint32_t flow_label(uint64_t hash)
-{
-	uint32_t label = hash >> 44;
-
-	return label + (label == 0);
-}
-
-void encap_write(const struct encap *encap, uint8_t *inner, uint16_t inner_bytes,
-		 uint8_t traffic_class, uint64_t hash)
-{
-	uint8_t *header = inner - encap->header_bytes;
-	rte_be32_t first;
-	rte_be16_t payload_bytes;
-
-	/* Constant lengths, so that each is a few wide moves and never touches `inner`. */
-	switch (encap->header_bytes) {
-	case BYTES_L2:
-		memcpy(header, encap->header, BYTES_L2);
-		return;
-	case BYTES_1:
-		memcpy(header, encap->header, BYTES_1);
-		break;
-	case BYTES_2:
-		memcpy(header, encap->header, BYTES_2);
-		break;
-	default:
-		memcpy(header, encap->header, BYTES_3);
-		break;
-	}
-	first = rte_cpu_to_be_32(6u << 28 | (uint32_t)traffic_class << 20 | flow_label(hash));
-	payload_bytes = rte_cpu_to_be_16(encap->header_bytes - BYTES_1 + inner_bytes);
-	memcpy(header + AT_IPV6, &first, sizeof first);
-	memcpy(header + AT_PAYLOAD_BYTES, &payload_bytes, sizeof payload_bytes);
 }

@@ -306,20 +306,6 @@ static void repair_checksum(uint8_t *ip, uint16_t from, uint16_t to)
 	memcpy(ip + 10, &checksum, sizeof checksum);
 }
 
-bool parse_forward_hop(uint8_t *l3)
-{
-	bool ipv4 = l3[0] >> 4 == 4;
-	uint8_t *hops = l3 + (ipv4 ? 8 : 7);
-	uint16_t from = load16(l3 + 8);
-
-	if (*hops <= 1)
-		return false;
-	*hops -= 1;
-	if (ipv4)
-		repair_checksum(l3, from, load16(l3 + 8));
-	return true;
-}
-
 void parse_set_ecn(uint8_t *l3, uint8_t ecn)
 {
 	uint16_t from = load16(l3);

@@ -8,9 +8,11 @@
  */
 #pragma once
 
+#include <rte_branch_prediction.h>
 #include <rte_byteorder.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 #include <suanlu/counters.h>
 
 /* The identity of a flow, hashed as three 16-byte blocks. IPv4 addresses fill the
@@ -57,7 +59,34 @@ enum sl_verdict parse_ip(struct packet *packet);
  * IP header at `l3` and repairs the IPv4 checksum (RFC 1624). false, and nothing changed, if it may
  * not be forwarded any more.
  */
-bool parse_forward_hop(uint8_t *l3);
+static inline bool parse_forward_hop_ipv4(uint8_t *l3)
+{
+	uint32_t word, checksum; /* TTL, protocol, checksum */
+
+	if (unlikely(l3[8] <= 1))
+		return false;
+	memcpy(&word, l3 + 8, sizeof(word));
+	word = rte_be_to_cpu_32(word);
+	/* Equation 3 for a difference of 0x0100; as the kernel does, it never writes 0xffff. */
+	checksum = (word & 0xffff) + 0x0100;
+	checksum = (checksum + (checksum >= 0xffff)) & 0xffff;
+	word = rte_cpu_to_be_32(((word & 0xffff0000) - 0x01000000) | checksum);
+	memcpy(l3 + 8, &word, sizeof(word));
+	return true;
+}
+
+static inline bool parse_forward_hop_ipv6(uint8_t *l3)
+{
+	if (unlikely(l3[7] <= 1))
+		return false;
+	l3[7]--;
+	return true;
+}
+
+static inline bool parse_forward_hop(uint8_t *l3)
+{
+	return l3[0] >> 4 == 4 ? parse_forward_hop_ipv4(l3) : parse_forward_hop_ipv6(l3);
+}
 
 /* Sets the ECN field (0..3, RFC 3168) of the IP header at `l3`, repairing the IPv4 checksum. */
 void parse_set_ecn(uint8_t *l3, uint8_t ecn);

@@ -17,6 +17,7 @@
 
 #define MAGIC 0x736e69705f6c73ULL /* "sl_pins" */
 #define LARGE_PAGE (2UL << 20)
+#define SMALL_PAGE 4096UL
 
 #ifndef MADV_COLLAPSE
 #define MADV_COLLAPSE 25
@@ -25,7 +26,7 @@
 static size_t table_bytes(uint64_t buckets)
 {
 	size_t bytes = buckets * sizeof(struct pin_bucket);
-	return (bytes + LARGE_PAGE - 1) & ~(LARGE_PAGE - 1);
+	return (bytes + SMALL_PAGE - 1) & ~(SMALL_PAGE - 1);
 }
 
 /* Mapped at a multiple of a large page, or the kernel could not use any. */
@@ -77,8 +78,8 @@ static unsigned count_pins(const struct pin_file *file)
 	for (unsigned worker = 0; worker < file->header->workers; worker++) {
 		struct pin_table table = pin_file_table(file, worker);
 		const uint64_t *entry = table.bucket[0].entry;
-		for (uint64_t i = 0; i < (table.mask + 1) * PIN_WAYS; i++)
-			pins += entry[i] != 0;
+		for (uint64_t i = 0; i < table.buckets * PIN_WAYS; i++)
+			pins += (entry[i] >> PIN_STATE_SHIFT & 3) != PIN_EMPTY;
 	}
 	return pins;
 }
@@ -122,7 +123,7 @@ int pin_file_open(struct pin_file *file, const char *run_dir, uint32_t flows, un
 
 	snprintf(wanted.hash, sizeof(wanted.hash), "%s", pin_hash_form());
 	snprintf(path, sizeof(path), "%s/" PIN_FILE, run_dir);
-	*file = (struct pin_file){.bytes = LARGE_PAGE + workers * table_bytes(wanted.buckets)};
+	*file = (struct pin_file){.bytes = SMALL_PAGE + workers * table_bytes(wanted.buckets)};
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0 || fstat(fd, &st) < 0 ||
 	    (st.st_size != (off_t)file->bytes && ftruncate(fd, file->bytes) < 0))
@@ -157,9 +158,9 @@ void pin_file_close(struct pin_file *file)
 
 struct pin_table pin_file_table(const struct pin_file *file, unsigned worker)
 {
-	uint8_t *base = (uint8_t *)file->header + LARGE_PAGE;
+	uint8_t *base = (uint8_t *)file->header + SMALL_PAGE;
 	return (struct pin_table){
 		.bucket = (void *)(base + worker * table_bytes(file->header->buckets)),
-		.mask = file->header->buckets - 1,
+		.buckets = file->header->buckets,
 	};
 }

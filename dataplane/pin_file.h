@@ -3,7 +3,7 @@
  * The pin tables of all workers in shared memory, RUN_DIR/pins, so that a dataplane that is started
  *again finds its flows where it left them. Main thread, at start and stop.
  *
- *	one large page:  struct pin_file_header
+ *	one page:        struct pin_file_header
  *	then per worker: its buckets
  *
  * The tables are taken over only if all of the header is what this run would write: the
@@ -15,13 +15,13 @@
 #include "pin.h"
 
 #define PIN_FILE "pins"
-#define PIN_FILE_VERSION 1
+#define PIN_FILE_VERSION 2
 
 struct pin_file_header {
 	uint64_t magic;
 	uint32_t version;
 	uint32_t workers;
-	uint64_t buckets;  /* of each worker's table, a power of two */
+	uint64_t buckets;  /* of each worker's table, even */
 	uint64_t counters; /* identity of the counters file */
 	char hash[16];	   /* pin_hash_form */
 	struct pin_secret secret;

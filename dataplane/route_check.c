@@ -43,6 +43,10 @@ static bool via_ok(const struct sl_via *via)
 		if (via->segments != 1)
 			return false;
 		break;
+	case SL_VIA_VXLAN:
+		return via->segments == 1 && IN6_IS_ADDR_V4MAPPED(&via->segment[0]) &&
+		       !IN_MULTICAST(ntohl(via->segment[0].s6_addr32[3])) &&
+		       via->segment[0].s6_addr32[3] != 0;
 	default:
 		return false;
 	}

@@ -74,6 +74,7 @@ static int target_slot(struct routes *routes, const struct sl_via *via, uint8_t 
 		return 0;
 	key.via.kind = via->kind;
 	key.via.segments = via->segments;
+	memcpy(key.via.vni, via->vni, sizeof(via->vni));
 	memcpy(key.via.segment, via->segment, via->segments * sizeof(via->segment[0]));
 	slot = slots_find(routes->target_slots, &key);
 	if (slot >= 0)
@@ -104,6 +105,9 @@ static void member_set(struct routes *routes, unsigned slot, struct member membe
 	struct member old = routes->member[slot];
 	uint64_t word;
 
+	/* Most updates change weights alone: workers keep the line that they have. */
+	if (memcmp(&old, &member, sizeof(old)) == 0)
+		return;
 	for (unsigned f = 0; f < SL_INNER_FAMILIES; f++) {
 		routes->target[member.target[f]].references++;
 		routes->target[old.target[f]].references--;

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "worker.h"
+/* Compiled once for each form (dataplane/meson.build), with all that it inlines. */
+#include "worker_enter.h"
 
-#include <netinet/in.h>
 #include <rte_cycles.h>
 #include <rte_ethdev.h>
-#include <rte_random.h>
 #include <sys/epoll.h>
+
+#define FORM_NAME_(form) worker_form_##form
+#define FORM_NAME(form) FORM_NAME_(form)
+#define FORM_TEXT_(form) #form
+#define FORM_TEXT(form) FORM_TEXT_(form)
 
 /* Waking up costs about 30 us, so a gap shorter than this is waited out awake. */
 #define SPIN_US 40
@@ -13,242 +17,282 @@
 #define TCP_SYN 0x02
 #define TCP_ACK 0x10
 
-struct burst {
-	unsigned n;
-	uint16_t rx_port;
-	struct rte_mbuf *mbuf[WORKER_BURST];
-	struct packet packet[WORKER_BURST];
-	uint8_t verdict[WORKER_BURST]; /* enum sl_verdict, PARSE_OK while under way */
-	const struct service *service[WORKER_BURST];
-	uint64_t hash[WORKER_BURST];
-	uint16_t member[WORKER_BURST];
-	const struct encap *encap[WORKER_BURST];
-};
+/* --- 1. enter: worker_enter.h --- */
 
-static inline bool under_way(const struct burst *b, unsigned i)
-{
-	return b->verdict[i] == (uint8_t)PARSE_OK;
-}
-
-static inline void count(struct worker *w, enum sl_verdict verdict)
-{
-	w->counters->verdict[verdict]++;
-}
-
-/* --- 1. parse, and take off the overlay's headers if they end here --- */
-
-static inline bool is_tunnel(const struct packet *packet)
-{
-	return packet->key.protocol == IPPROTO_IPIP || packet->key.protocol == IPPROTO_IPV6;
-}
-
-static void stage_parse(struct worker *w, struct burst *b)
-{
-	for (unsigned i = 0; i < b->n; i++)
-		rte_prefetch0(rte_pktmbuf_mtod(b->mbuf[i], void *));
-	for (unsigned i = 0; i < b->n; i++) {
-		struct packet *packet = &b->packet[i];
-		packet->data = rte_pktmbuf_mtod(b->mbuf[i], uint8_t *);
-		packet->bytes = rte_pktmbuf_data_len(b->mbuf[i]);
-		w->counters->rx_bytes += packet->bytes;
-		b->verdict[i] = parse(packet);
-		if (under_way(b, i) && is_tunnel(packet))
-			b->verdict[i] = decap(w->sids, packet);
-	}
-	w->counters->rx_packets += b->n;
-}
-
-/* --- 2. classify, hash, and ask for the pin's cache line --- */
-
-static inline const struct service *service_of(const struct routes *routes,
-					       const struct flow_key *key)
-{
-	const struct classify *table = __atomic_load_n(&routes->classify, __ATOMIC_ACQUIRE);
-	uint16_t slot = classify_lookup(table, key);
-
-	if (slot == CLASSIFY_NONE)
-		return NULL;
-	return __atomic_load_n(&routes->service[slot], __ATOMIC_ACQUIRE);
-}
-
-static inline enum sl_verdict why_no_service(const struct flow_key *key)
-{
-	return key->protocol == IPPROTO_TCP || key->protocol == IPPROTO_UDP
-		       ? SL_VERDICT_NO_SERVICE
-		       : SL_VERDICT_NOT_TRANSPORT;
-}
-
-static void stage_classify(struct worker *w, struct burst *b)
-{
-	for (unsigned i = 0; i < b->n; i++) {
-		const struct flow_key *key = &b->packet[i].key;
-		if (!under_way(b, i))
-			continue;
-		b->service[i] = service_of(w->routes, key);
-		if (!b->service[i]) {
-			b->verdict[i] = why_no_service(key);
-			continue;
-		}
-		b->hash[i] =
-			pin_hash(&w->secret, key, b->service[i]->affinity, b->service[i]->slot);
-		if (b->service[i]->affinity != SL_AFFINITY_NONE)
-			pin_prefetch(&w->pins, b->hash[i]);
-	}
-}
-
-/* --- 3. the pinned member, or a choice that is pinned --- */
+/* --- 2. the pinned member --- */
 
 static inline bool begins_flow(uint8_t tcp_flags)
 {
 	return (tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
 }
 
+static inline struct member member_of(const struct worker *w, uint16_t slot)
+{
+	uint64_t word = __atomic_load_n((const uint64_t *)(const void *)&w->routes->member[slot],
+					__ATOMIC_RELAXED);
+	struct member member;
+
+	memcpy(&member, &word, sizeof(member));
+	return member;
+}
+
 /*
  * A pin holds while its member is a candidate of the service. A SYN begins a new connection, so it
  * is not held to a member that takes no new flows (drained, or dead: the client tries again).
  */
-static inline bool pin_holds(const struct worker *w, const struct service *service,
-			     const struct pin_hit *hit, uint8_t tcp_flags)
+static inline bool pin_holds(const struct member *member, const struct service *service,
+			     uint8_t tcp_flags)
 {
-	const struct member *member;
+	return likely(member->service == service->slot) &&
+	       likely(member->takes_new || !begins_flow(tcp_flags));
+}
 
-	if (!hit->entry)
+/* The way there is known: asks for what the last stage reads and writes. */
+static inline void settle(struct worker *w, struct passing *p, const struct member *member,
+			  uint16_t slot)
+{
+	/* not by index: that would go through memory */
+	uint16_t target = p->family == SL_INNER_IPV4 ? member->target[SL_INNER_IPV4]
+						     : member->target[SL_INNER_IPV6];
+
+	p->member = slot;
+	p->encap = __atomic_load_n(&w->routes->encap[target], __ATOMIC_ACQUIRE);
+	rte_prefetch0(p->encap);
+	rte_prefetch0((const uint8_t *)p->encap + ENCAP_LINE);
+	__builtin_prefetch(&w->counters->member[slot], 1, 3);
+}
+
+static inline bool settle_pinned(struct worker *w, struct burst *b, struct passing *p,
+				 struct pin_hit hit)
+{
+	struct member member;
+
+	if (unlikely(!hit.entry))
 		return false;
-	member = &w->routes->member[hit->member];
-	return member->service == service->slot && (member->takes_new || !begins_flow(tcp_flags));
+	member = member_of(w, hit.member);
+	if (unlikely(!pin_holds(&member, p->service, p->tcp_flags)))
+		return false;
+	pin_use(&hit, p->tcp_flags, b->now_s);
+	settle(w, p, &member, hit.member);
+	return true;
 }
 
-static inline uint16_t choose_member(const struct service *service, uint64_t hash)
+static inline void stage_pin(struct worker *w, struct burst *b)
 {
-	int winner = choose(&service->choose, hash);
-	return winner < 0 ? PIN_MEMBER_NONE : service->choose.member[winner];
-}
+	b->missed = 0;
+	for (struct passing *p = b->packet, *end = p + b->n; p < end; p++) {
+		const struct service *service = p->service;
 
-static void new_flow(struct worker *w, struct burst *b, unsigned i)
-{
-	const struct service *service = b->service[i];
-	bool pins = service->affinity != SL_AFFINITY_NONE;
-
-	b->member[i] = choose_member(service, pins ? b->hash[i] : rte_rand());
-	if (b->member[i] == PIN_MEMBER_NONE) {
-		b->verdict[i] = SL_VERDICT_NO_CANDIDATE;
-		return;
-	}
-	w->counters->member[b->member[i]].new_flows++;
-	if (!pins)
-		return;
-	w->counters->pins_inserted++;
-	w->counters->pins_evicted +=
-		pin_insert(&w->pins, b->hash[i], b->member[i], b->packet[i].tcp_flags,
-			   w->clock->now_s, service->idle_s);
-}
-
-static void stage_pin(struct worker *w, struct burst *b)
-{
-	for (unsigned i = 0; i < b->n; i++) {
-		const struct service *service = b->service[i];
-		struct pin_hit hit = {0};
-		if (!under_way(b, i))
-			continue;
-		if (service->affinity != SL_AFFINITY_NONE)
-			hit = pin_lookup(&w->pins, b->hash[i], w->clock->now_s, service->idle_s);
-		if (pin_holds(w, service, &hit, b->packet[i].tcp_flags)) {
-			pin_use(&hit, b->packet[i].tcp_flags, w->clock->now_s);
-			b->member[i] = hit.member;
-		} else {
-			new_flow(w, b, i);
+		if (likely(service->affinity != SL_AFFINITY_NONE)) {
+			if (likely(settle_pinned(
+				    w, b, p,
+				    pin_lookup_in(p->bucket, p->hash, b->now_s, service->idle_s))))
+				continue;
+			if (unlikely(pin_has_spilled(p->bucket, p->hash)))
+				__builtin_prefetch(pin_other(p->bucket), 1, 3);
 		}
+		b->miss[b->missed++] = p;
 	}
+}
+
+/* --- 3. for all others a choice, that is pinned --- */
+
+static inline uint64_t draw(struct worker *w)
+{
+	w->random ^= w->random << 13;
+	w->random ^= w->random >> 7;
+	w->random ^= w->random << 17;
+	return w->random * 0x2545f4914f6cdd1du;
+}
+
+/* Draws for all, before any is pinned: one does not wait for the other. */
+static inline void choose_all(struct worker *w, struct burst *b)
+{
+	for (unsigned i = 0; i < b->missed; i++) {
+		const struct service *service = b->miss[i]->service;
+		bool pins = service->affinity != SL_AFFINITY_NONE;
+
+		b->winner[i] = choose(&service->choose, pins ? b->miss[i]->hash : draw(w));
+	}
+}
+
+/*
+ * Out of line: the flow's bucket has something of its tag, or only live flows, or it spills.
+ * Another packet of this burst may have pinned the flow, or an earlier one in the other bucket.
+ */
+static __attribute__((noinline)) void pin_rare(struct worker *w, struct burst *b, struct passing *p,
+					       uint16_t slot)
+{
+	struct pin_hit hit = pin_lookup(&w->pins, p->hash, b->now_s, p->service->idle_s);
+
+	if (settle_pinned(w, b, p, hit))
+		return;
+	w->counters->member[slot].new_flows++;
+	w->counters->pins_inserted++;
+	w->counters->pins_evicted += pin_insert(&w->pins, p->hash, slot, p->tcp_flags, b->now_s,
+						p->service->idle_s) == PIN_EVICTED;
+}
+
+/* No pin and no site that takes new flows: unless another packet of this burst made one. */
+static __attribute__((noinline, cold)) void no_candidate(struct worker *w, struct burst *b,
+							 struct passing *p)
+{
+	if (p->service->affinity != SL_AFFINITY_NONE &&
+	    settle_pinned(w, b, p, pin_lookup(&w->pins, p->hash, b->now_s, p->service->idle_s)))
+		return;
+	drop(w, p->mbuf, SL_VERDICT_NO_CANDIDATE);
+	p->encap = NULL;
+}
+
+static inline void stage_choose(struct worker *w, struct burst *b)
+{
+	uint64_t inserted = 0;
+
+	choose_all(w, b);
+	for (unsigned i = 0; i < b->missed; i++) {
+		struct passing *p = b->miss[i];
+		const struct service *service = p->service;
+		struct member member;
+		uint16_t slot;
+
+		if (unlikely(b->winner[i] < 0)) {
+			no_candidate(w, b, p);
+			continue;
+		}
+		slot = service->choose.member[b->winner[i]];
+		member = member_of(w, slot);
+		settle(w, p, &member, slot);
+		if (service->affinity != SL_AFFINITY_NONE) {
+			if (unlikely(!pin_insert_in(p->bucket, p->hash, slot, p->tcp_flags,
+						    b->now_s, service->idle_s))) {
+				pin_rare(w, b, p, slot);
+				continue;
+			}
+			inserted++;
+		}
+		w->counters->member[slot].new_flows++;
+	}
+	w->counters->pins_inserted += inserted;
 }
 
 /* --- 4. the headers of the way there --- */
 
-static enum sl_verdict wrap(struct worker *w, struct burst *b, unsigned i)
+static enum sl_verdict why_not(const struct passing *p)
 {
-	struct packet *packet = &b->packet[i];
-	const struct member *member = &w->routes->member[b->member[i]];
-	uint16_t target = member->target[packet->key.family == 4 ? SL_INNER_IPV4 : SL_INNER_IPV6];
-	const struct encap *encap = __atomic_load_n(&w->routes->encap[target], __ATOMIC_ACQUIRE);
-	struct sl_member_counters *counters = &w->counters->member[b->member[i]];
-	uint8_t *inner = packet->data + packet->l3;
-	struct rte_mbuf *m = b->mbuf[i];
-
-	counters->packets++;
-	counters->bytes += packet->l3_bytes;
-	if (encap->kind == SL_VIA_NONE)
+	if (p->encap->kind == SL_VIA_NONE)
 		return SL_VERDICT_NO_NEXT_HOP;
-	if (!encap_fits(encap, packet->l3_bytes))
-		return SL_VERDICT_TOO_BIG;
-	if (!parse_forward_hop(inner))
-		return SL_VERDICT_HOP_LIMIT;
-	encap_write(encap, inner, packet->l3_bytes, packet->traffic_class, b->hash[i]);
-	m->data_off = inner - encap->header_bytes - (uint8_t *)m->buf_addr;
-	m->data_len = m->pkt_len = encap->header_bytes + packet->l3_bytes;
-	b->encap[i] = encap;
-	return PARSE_OK;
+	return encap_fits(p->encap, p->l3_bytes) ? SL_VERDICT_HOP_LIMIT : SL_VERDICT_TOO_BIG;
 }
 
-static void stage_encap(struct worker *w, struct burst *b)
+/* Traffic class of the IP header; false: the packet has come to the end of its hops. */
+static inline bool forward_hop(const struct passing *p, uint8_t *traffic_class)
 {
-	for (unsigned i = 0; i < b->n; i++)
-		if (under_way(b, i))
-			b->verdict[i] = wrap(w, b, i);
+	if (likely(p->family == SL_INNER_IPV4)) {
+		*traffic_class = p->l3[1];
+		return parse_forward_hop_ipv4(p->l3);
+	}
+	*traffic_class = p->l3[0] << 4 | p->l3[1] >> 4;
+	return parse_forward_hop_ipv6(p->l3);
+}
+
+/* To the packets that wait for its port; `usr` tells drop_unsent how it would have counted. */
+static inline void leave(struct burst *b, struct rte_mbuf *m, const struct encap *encap,
+			 uint8_t *header, uint16_t bytes)
+{
+	struct leaving *leaving = &b->leaving[encap->port];
+	unsigned n = leaving->n;
+
+	b->ports |= 1u << encap->port;
+	m->data_off = header - (uint8_t *)m->buf_addr;
+	m->pkt_len = bytes;
+	m->data_len = bytes;
+	m->hash.usr = encap->kind;
+	leaving->mbuf[n] = m;
+	leaving->n = n + 1;
+}
+
+static inline void stage_encap(struct worker *w, struct burst *b)
+{
+	struct sl_member_counters *member = w->counters->member;
+	uint64_t tx_bytes = 0, delivered = 0, packets = 0;
+
+	for (const struct passing *p = b->packet, *end = p + b->n; p < end; p++) {
+		const struct encap *encap = p->encap;
+		uint8_t *l3 = p->l3, traffic_class;
+		uint16_t l3_bytes = p->l3_bytes, bytes;
+
+		if (unlikely(!encap))
+			continue;
+		bytes = encap->header_bytes + l3_bytes;
+		member[p->member].packets++;
+		member[p->member].bytes += l3_bytes;
+		if (unlikely(!encap_fits(encap, l3_bytes)) ||
+		    unlikely(!forward_hop(p, &traffic_class))) {
+			drop(w, p->mbuf, why_not(p));
+			continue;
+		}
+		packets++;
+		tx_bytes += bytes;
+		delivered += encap->kind == SL_VIA_L2;
+		leave(b, p->mbuf, encap, l3 - encap->header_bytes, bytes);
+		encap_write(encap, l3, l3_bytes, traffic_class, p->hash);
+	}
+	b->tx_packets += packets;
+	b->tx_bytes += tx_bytes;
+	b->delivered += delivered;
 }
 
 /* --- 5. out, port by port --- */
 
-static void send_to(struct worker *w, struct burst *b, uint16_t port)
+static __attribute__((noinline, cold)) void drop_unsent(struct worker *w, struct burst *b,
+							struct rte_mbuf **unsent, unsigned n)
 {
-	struct rte_mbuf *out[WORKER_BURST];
-	uint8_t kind[WORKER_BURST];
-	unsigned n = 0, sent;
+	for (unsigned i = 0; i < n; i++) {
+		b->tx_packets--;
+		b->tx_bytes -= unsent[i]->data_len;
+		b->delivered -= unsent[i]->hash.usr == SL_VIA_L2;
+		drop(w, unsent[i], SL_VERDICT_TX_FULL);
+	}
+}
 
-	for (unsigned i = 0; i < b->n; i++) {
-		if (!under_way(b, i) || b->encap[i]->port != port)
+/* Ports with at least so many packets waiting. */
+static inline void stage_send(struct worker *w, struct burst *b, unsigned at_least)
+{
+	for (uint32_t ports = b->ports; ports; ports &= ports - 1) {
+		uint16_t port = __builtin_ctz(ports), sent;
+		struct leaving *leaving = &b->leaving[port];
+
+		if (leaving->n < at_least)
 			continue;
-		kind[n] = b->encap[i]->kind;
-		out[n++] = b->mbuf[i];
-		b->verdict[i] =
-			kind[n - 1] == SL_VIA_SRV6 ? SL_VERDICT_ENCAPSULATED : SL_VERDICT_DELIVERED;
-		w->counters->tx_bytes += b->mbuf[i]->data_len;
-	}
-	sent = rte_eth_tx_burst(port, w->index, out, n);
-	for (unsigned i = 0; i < sent; i++)
-		count(w, kind[i] == SL_VIA_SRV6 ? SL_VERDICT_ENCAPSULATED : SL_VERDICT_DELIVERED);
-	w->counters->tx_packets += sent;
-	for (unsigned i = sent; i < n; i++) {
-		count(w, SL_VERDICT_TX_FULL);
-		w->counters->tx_bytes -= out[i]->data_len;
-		rte_pktmbuf_free(out[i]);
+		sent = rte_eth_tx_burst(port, w->index, leaving->mbuf, leaving->n);
+		if (unlikely(sent < leaving->n))
+			drop_unsent(w, b, leaving->mbuf + sent, leaving->n - sent);
+		leaving->n = 0;
+		b->ports &= ~(1u << port);
 	}
 }
 
-static void stage_send(struct worker *w, struct burst *b)
+static inline void count_sent(struct worker *w, struct burst *b)
 {
-	for (unsigned i = 0; i < b->n; i++) {
-		if (under_way(b, i)) {
-			send_to(w, b, b->encap[i]->port);
-		} else if (b->verdict[i] != SL_VERDICT_ENCAPSULATED &&
-			   b->verdict[i] != SL_VERDICT_DELIVERED) {
-			count(w, b->verdict[i]);
-			rte_pktmbuf_free(b->mbuf[i]);
-		}
-	}
+	w->counters->verdict[SL_VERDICT_ENCAPSULATED] += b->tx_packets - b->delivered;
+	w->counters->verdict[SL_VERDICT_DELIVERED] += b->delivered;
+	w->counters->tx_packets += b->tx_packets;
+	w->counters->tx_bytes += b->tx_bytes;
+	b->tx_packets = b->tx_bytes = b->delivered = 0;
 }
 
-static unsigned poll_port(struct worker *w, uint16_t port)
+static inline unsigned poll_port(struct worker *w, struct burst *b, uint16_t port)
 {
-	struct burst b;
+	unsigned received = rte_eth_rx_burst(port, w->index, b->mbuf, WORKER_BURST);
 
-	b.n = rte_eth_rx_burst(port, w->index, b.mbuf, WORKER_BURST);
-	if (b.n == 0)
+	if (received == 0)
 		return 0;
-	stage_parse(w, &b);
-	stage_classify(w, &b);
-	stage_pin(w, &b);
-	stage_encap(w, &b);
-	stage_send(w, &b);
-	return b.n;
+	stage_enter(w, b, received);
+	stage_pin(w, b);
+	stage_choose(w, b);
+	stage_encap(w, b);
+	stage_send(w, b, WORKER_BURST);
+	return received;
 }
 
 /* Nothing is missed: the sockets are readable for as long as a packet waits in them. */
@@ -262,17 +306,22 @@ static void nap(struct worker *w)
 	rte_rcu_qsbr_thread_online(w->routes->rcu, w->index);
 }
 
-int worker_run(void *argument)
+static int run(void *argument)
 {
 	struct worker *w = argument;
+	struct burst b = {0};
 	uint64_t spin = rte_get_tsc_hz() / 1000000 * SPIN_US, last = rte_rdtsc();
 
 	rte_rcu_qsbr_thread_register(w->routes->rcu, w->index);
 	rte_rcu_qsbr_thread_online(w->routes->rcu, w->index);
 	while (!__atomic_load_n(&w->clock->stop, __ATOMIC_RELAXED)) {
 		unsigned n = 0;
+
+		b.now_s = __atomic_load_n(&w->clock->now_s, __ATOMIC_RELAXED);
 		for (unsigned i = 0; i < w->ports->ports; i++)
-			n += poll_port(w, w->ports->port[i].id);
+			n += poll_port(w, &b, w->ports->port[i].id);
+		stage_send(w, &b, 1);
+		count_sent(w, &b);
 		w->counters->polls++;
 		rte_rcu_qsbr_quiescent(w->routes->rcu, w->index);
 		if (n || w->sleep_fd < 0) {
@@ -287,19 +336,29 @@ int worker_run(void *argument)
 	return 0;
 }
 
-struct worker_way worker_way(const struct worker *w, const struct flow_key *key)
+static struct worker_way way(const struct worker *w, const struct flow_key *key)
 {
-	struct worker_way way = {.member = PIN_MEMBER_NONE};
+	struct worker_way way = {.service = service_of(w->routes, key), .member = PIN_MEMBER_NONE};
 	struct pin_hit hit = {0};
+	struct member member;
+	int winner;
 
-	way.service = service_of(w->routes, key);
 	if (!way.service)
 		return way;
 	way.hash = pin_hash(&w->secret, key, way.service->affinity, way.service->slot);
 	if (way.service->affinity != SL_AFFINITY_NONE)
 		hit = pin_lookup(&w->pins, way.hash, w->clock->now_s, way.service->idle_s);
-	way.pinned = pin_holds(w, way.service, &hit, 0);
-	way.age_s = hit.age_s;
-	way.member = way.pinned ? hit.member : choose_member(way.service, way.hash);
+	if (hit.entry) {
+		member = member_of(w, hit.member);
+		way.pinned = pin_holds(&member, way.service, 0);
+		way.age_s = hit.age_s;
+	}
+	winner = choose(&way.service->choose, way.hash);
+	if (way.pinned)
+		way.member = hit.member;
+	else if (winner >= 0)
+		way.member = way.service->choose.member[winner];
 	return way;
 }
+
+const struct worker_form FORM_NAME(WORKER_FORM) = {FORM_TEXT(WORKER_FORM), run, way};

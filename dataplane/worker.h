@@ -15,7 +15,7 @@
 #include "port.h"
 #include "routes.h"
 
-#define WORKER_BURST 32
+#define WORKER_BURST 64
 #define WORKER_PORTS_MAX 32 /* DPDK port ids below this */
 
 /* main: rw, workers: ro */
@@ -24,22 +24,21 @@ struct worker_clock {
 	bool stop;
 };
 
+/* Written by its worker alone once that runs; aligned, so that workers share no cache line. */
 struct worker {
-	const struct routes *routes;
-	const struct decap_sids *sids;
-	const struct ports *ports;
-	const struct worker_clock *clock;
+	_Alignas(64) const struct routes *routes;
 	struct sl_worker_counters *counters;
 	struct pin_table pins;
+	const struct worker_clock *clock;
+	const struct decap_sids *sids;
+	const struct ports *ports;
 	struct pin_secret secret;
-	unsigned index; /* queue of each port, RCU thread id */
-	int sleep_fd;	/* epoll over the ports' sockets and main's wake-up; -1: busy poll */
+	uint64_t random; /* state of the draws for affinity none, never 0 */
+	unsigned index;	 /* queue of each port, RCU thread id */
+	int sleep_fd;	 /* epoll over the ports' sockets and main's wake-up; -1: busy poll */
 };
 
-/* The loop; returns once clock->stop is set. `worker` is a struct worker. */
-int worker_run(void *worker);
-
-/* Where does this flow go? Reads only; for the trace in another thread. */
+/* Where does a flow go? */
 struct worker_way {
 	const struct service *service; /* NULL: none */
 	uint64_t hash;
@@ -47,4 +46,18 @@ struct worker_way {
 	bool pinned;
 	uint32_t age_s;
 };
+
+/* worker.c as compiled for some CPUs; all forms decide alike. */
+struct worker_form {
+	const char *name;
+	int (*run)(void *worker); /* the loop; returns once clock->stop is set */
+	struct worker_way (*way)(const struct worker *worker, const struct flow_key *key);
+};
+extern const struct worker_form worker_form_portable, worker_form_v2, worker_form_v3,
+	worker_form_v4;
+
+/* The best form for this CPU, or the one that SUANLU_FORM in the environment names. */
+const struct worker_form *worker_form(void);
+
+/* Reads only; for the trace in another thread. */
 struct worker_way worker_way(const struct worker *worker, const struct flow_key *key);

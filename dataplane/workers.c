@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <rte_launch.h>
 #include <rte_lcore.h>
+#include <rte_random.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <time.h>
@@ -58,10 +59,11 @@ int workers_start(struct workers *workers, const struct ports *ports, const stru
 			.counters = &routes->counters->worker[i],
 			.pins = pin_file_table(pins, i),
 			.secret = pins->header->secret,
+			.random = rte_rand() | 1,
 			.index = i,
 			.sleep_fd = busy_poll ? -1 : workers->epoll,
 		};
-		ret = rte_eal_remote_launch(worker_run, w, lcore);
+		ret = rte_eal_remote_launch(worker_form()->run, w, lcore);
 		workers->workers += ret == 0;
 	}
 	return ret;

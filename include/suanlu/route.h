@@ -50,12 +50,23 @@ enum sl_via_kind {
 	SL_VIA_SRV6,	 /* H.Encaps.Red, RFC 8986 section 5.2: segments in travel order */
 	SL_VIA_L2,	 /* new Ethernet header only: segment[0] is the neighbour's
 			    address, IPv4 as ::ffff:a.b.c.d */
+	SL_VIA_VXLAN,	 /* RFC 7348 over IPv4: segment[0] is the remote tunnel end as
+			    ::ffff:a.b.c.d, and vni counts */
 };
+
+/*
+ * VXLAN carries Ethernet, so the inner packet gets a header: to SL_VXLAN_MAC and the four bytes
+ * of the remote tunnel end's address, from SL_VXLAN_MAC and those of our own. The receiver gives
+ * its device the address that is so derived: for 10.0.0.7 on Linux
+ *	ip link add vx7 address 02:73:0a:00:00:07 type vxlan id VNI dstport 4789 local 10.0.0.7
+ */
+#define SL_VXLAN_MAC {0x02, 0x73}
 
 struct sl_via {
 	uint8_t kind; /* enum sl_via_kind */
 	uint8_t segments;
-	uint8_t zero[6];
+	uint8_t vni[3]; /* VXLAN only, most significant byte first; else 0 */
+	uint8_t zero[3];
 	struct in6_addr segment[SL_SEGMENTS_MAX];
 };
 _Static_assert(sizeof(struct sl_via) == 56, "via");

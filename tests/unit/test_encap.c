@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "dataplane/encap.h"
+#include "form.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <setjmp.h>
@@ -97,11 +98,35 @@ static const uint8_t l2_ipv6[] = {
 	0x00, 0x80, 0x9c, 0x41, 0x00, 0x35, 0x00, 0x0b, 0x42, 0x87, 0x61, 0x62, 0x63,
 };
 
+/*
+ * Ether / IP(src="10.9.1.1", dst="10.9.0.7", tos=0xb9, id=0, flags="DF", ttl=64) / UDP(sport=49152
+ * + (HASH >> 50), dport=4789, chksum=0) / VXLAN(flags=8, vni=0x123456) /
+ * Ether(src="02:73:0a:09:01:01", dst="02:73:0a:09:00:07") / inner
+ */
+static const uint8_t vxlan_ipv4[] = {
+	0x02, 0x00, 0x00, 0x00, 0x00, 0x02, 0x02, 0x00, 0x00, 0x00, 0x00, 0x01, 0x08, 0x00,
+	0x45, 0xb9, 0x00, 0x51, 0x00, 0x00, 0x40, 0x00, 0x40, 0x11, 0x24, 0xca, 0x0a, 0x09,
+	0x01, 0x01, 0x0a, 0x09, 0x00, 0x07, 0xea, 0xf3, 0x12, 0xb5, 0x00, 0x3d, 0x00, 0x00,
+	0x08, 0x00, 0x00, 0x00, 0x12, 0x34, 0x56, 0x00, 0x02, 0x73, 0x0a, 0x09, 0x00, 0x07,
+	0x02, 0x73, 0x0a, 0x09, 0x01, 0x01, 0x08, 0x00, 0x45, 0xb9, 0x00, 0x1f, 0x00, 0x01,
+	0x00, 0x00, 0x3f, 0x11, 0x7c, 0xbe, 0xcb, 0x00, 0x71, 0x05, 0xc0, 0x00, 0x02, 0x50,
+	0x9c, 0x41, 0x00, 0x35, 0x00, 0x0b, 0xa0, 0xa8, 0x61, 0x62, 0x63};
+
+static const uint8_t vxlan_ipv6[] = {
+	0x02, 0x00, 0x00, 0x00, 0x00, 0x02, 0x02, 0x00, 0x00, 0x00, 0x00, 0x01, 0x08, 0x00, 0x45,
+	0xb9, 0x00, 0x65, 0x00, 0x00, 0x40, 0x00, 0x40, 0x11, 0x24, 0xb6, 0x0a, 0x09, 0x01, 0x01,
+	0x0a, 0x09, 0x00, 0x07, 0xea, 0xf3, 0x12, 0xb5, 0x00, 0x51, 0x00, 0x00, 0x08, 0x00, 0x00,
+	0x00, 0x12, 0x34, 0x56, 0x00, 0x02, 0x73, 0x0a, 0x09, 0x00, 0x07, 0x02, 0x73, 0x0a, 0x09,
+	0x01, 0x01, 0x86, 0xdd, 0x6b, 0x90, 0x00, 0x00, 0x00, 0x0b, 0x11, 0x3f, 0x20, 0x01, 0x0d,
+	0xb8, 0x00, 0x01, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x05, 0x20, 0x01,
+	0x0d, 0xb8, 0x00, 0x80, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x80, 0x9c,
+	0x41, 0x00, 0x35, 0x00, 0x0b, 0x42, 0x87, 0x61, 0x62, 0x63};
+
 #define HASH 0xabcde00000000000 /* its top 20 bits are the flow label */
 #define MTU 1500
 
 static const struct rte_ether_addr from = {{2, 0, 0, 0, 0, 1}}, to = {{2, 0, 0, 0, 0, 2}};
-static struct in6_addr source;
+static struct in6_addr source, source_ipv4 = {{{[10] = 0xff, 0xff, 10, 9, 1, 1}}};
 static const char *const segment[] = {"fc00:1::", "fc00:2::", "fc00:c:0:46::1"};
 
 static struct sl_via srv6_via(unsigned segments)
@@ -123,11 +148,20 @@ static struct sl_via l2_via(void)
 	return via;
 }
 
+static struct sl_via vxlan_via(void)
+{
+	struct sl_via via = {.kind = SL_VIA_VXLAN, .segments = 1, .vni = {0x12, 0x34, 0x56}};
+
+	assert_int_equal(inet_pton(AF_INET6, "::ffff:10.9.0.7", &via.segment[0]), 1);
+	return via;
+}
+
+#define VXLAN 99
 static const struct golden {
 	const char *what;
 	const uint8_t *frame;
 	size_t bytes;
-	unsigned segments; /* 0: L2 */
+	unsigned segments; /* 0: L2, or VXLAN */
 	uint8_t family;
 	uint16_t header_bytes;
 } golden[] = {
@@ -137,15 +171,20 @@ static const struct golden {
 	{"2 segments, IPv6", srv6_2_ipv6, sizeof srv6_2_ipv6, 2, 6, 78},
 	{"3 segments, IPv4", srv6_3_ipv4, sizeof srv6_3_ipv4, 3, 4, 94},
 	{"3 segments, IPv6", srv6_3_ipv6, sizeof srv6_3_ipv6, 3, 6, 94},
+	{"VXLAN, IPv4", vxlan_ipv4, sizeof vxlan_ipv4, VXLAN, 4, 64},
+	{"VXLAN, IPv6", vxlan_ipv6, sizeof vxlan_ipv6, VXLAN, 6, 64},
 	{"L2, IPv4", l2_ipv4, sizeof l2_ipv4, 0, 4, 14},
 	{"L2, IPv6", l2_ipv6, sizeof l2_ipv6, 0, 6, 14},
 };
 
 static int build(struct encap *out, const struct golden *g)
 {
-	struct sl_via via = g->segments == 0 ? l2_via() : srv6_via(g->segments);
+	struct sl_via via = g->segments == VXLAN ? vxlan_via()
+			    : g->segments == 0	 ? l2_via()
+						 : srv6_via(g->segments);
 
-	return encap_build(out, &via, g->family, &source, &from, &to, MTU);
+	return encap_build(out, &via, g->family, g->segments == VXLAN ? &source_ipv4 : &source,
+			   &from, &to, MTU);
 }
 
 /* The inner packet at the end of a buffer that starts where the outer one must. */
@@ -154,7 +193,8 @@ static void test_golden(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof golden / sizeof golden[0]; i++) {
 		const struct golden *g = &golden[i];
-		uint8_t *frame = malloc(g->bytes);
+		size_t room = ENCAP_BYTES - g->header_bytes;
+		uint8_t *buffer = malloc(room + g->bytes), *frame = buffer + room;
 		struct encap encap = {.port = 7};
 
 		print_message("  %s\n", g->what);
@@ -163,14 +203,16 @@ static void test_golden(void **state)
 		assert_int_equal(encap.mtu_bytes, MTU);
 		assert_int_equal(encap.family, g->family);
 		assert_int_equal(encap.port, 7);
-		assert_int_equal(encap.kind, g->segments == 0 ? SL_VIA_L2 : SL_VIA_SRV6);
+		assert_int_equal(encap.kind, g->segments == VXLAN ? SL_VIA_VXLAN
+					     : g->segments == 0	  ? SL_VIA_L2
+								  : SL_VIA_SRV6);
 		memset(frame, 0xa5, g->header_bytes);
 		memcpy(frame + g->header_bytes, g->frame + g->header_bytes,
 		       g->bytes - g->header_bytes);
 		encap_write(&encap, frame + g->header_bytes, g->bytes - g->header_bytes, 0xb9,
 			    HASH);
 		assert_memory_equal(frame, g->frame, g->bytes);
-		free(frame);
+		free(buffer);
 	}
 }
 
@@ -206,21 +248,23 @@ static void test_varying_fields(void **state)
 	(void)state;
 	assert_int_equal(build(&encap, &golden[2]), 0);
 	for (size_t i = 0; i < sizeof row / sizeof row[0]; i++) {
-		uint8_t header[78], again[78];
+		uint8_t room[ENCAP_BYTES], again[78];
+		const uint8_t *header = room + sizeof room - sizeof again;
 
 		print_message("  %s\n", row[i].what);
-		encap_write(&encap, header + sizeof header, row[i].inner_bytes,
-			    row[i].traffic_class, row[i].hash);
-		memcpy(again, encap.header, sizeof again);
+		encap_write(&encap, room + sizeof room, row[i].inner_bytes, row[i].traffic_class,
+			    row[i].hash);
+		memcpy(again, encap_header(&encap), sizeof again);
 		memcpy(again + 14, row[i].expected, sizeof row[i].expected);
-		assert_memory_equal(header, again, sizeof header);
+		assert_memory_equal(header, again, sizeof again);
 	}
 }
 
 static void test_flow_labels_differ(void **state)
 {
 	struct encap encap = {0};
-	uint8_t header[54];
+	uint8_t room[ENCAP_BYTES];
+	const uint8_t *header = room + sizeof room - 54;
 	unsigned distinct = 0;
 	static uint8_t seen[1 << 20];
 
@@ -229,7 +273,7 @@ static void test_flow_labels_differ(void **state)
 	for (uint64_t i = 0; i < 1 << 16; i++) {
 		uint32_t label;
 
-		encap_write(&encap, header + sizeof header, 100, 0, i * 0x9e3779b97f4a7c15u);
+		encap_write(&encap, room + sizeof room, 100, 0, i * 0x9e3779b97f4a7c15u);
 		label = (header[15] & 15u) << 16 | header[16] << 8 | header[17];
 		assert_int_not_equal(label, 0);
 		distinct += !seen[label];
@@ -250,6 +294,7 @@ static void test_fits(void **state)
 		assert_false(encap_fits(&encap, most + 1));
 		assert_false(encap_fits(&encap, 65535));
 	}
+	assert_false(encap_fits(&(struct encap){0}, 20)); /* no next hop */
 }
 
 static void test_refused(void **state)
@@ -260,7 +305,8 @@ static void test_refused(void **state)
 		uint8_t family;
 	} row[] = {
 		{"no way", {.kind = SL_VIA_NONE, .segments = 1}, 4},
-		{"unknown kind", {.kind = 3, .segments = 1}, 4},
+		{"unknown kind", {.kind = 4, .segments = 1}, 4},
+		{"VXLAN over IPv6", {.kind = SL_VIA_VXLAN, .segments = 1}, 4},
 		{"no segment", {.kind = SL_VIA_SRV6, .segments = 0}, 4},
 		{"too many segments", {.kind = SL_VIA_SRV6, .segments = SL_SEGMENTS_MAX + 1}, 4},
 		{"255 segments", {.kind = SL_VIA_SRV6, .segments = 255}, 6},
@@ -282,14 +328,38 @@ static void test_refused(void **state)
 	}
 }
 
+/* The outer checksum is right for any length, class and flow; ports are of the dynamic range. */
+static void test_vxlan_checksum(void **state)
+{
+	struct encap encap = {0};
+
+	(void)state;
+	assert_int_equal(build(&encap, &golden[6]), 0);
+	for (uint64_t i = 0; i < 100000; i++) {
+		uint64_t hash = i * 0x9e3779b97f4a7c15u;
+		uint8_t room[ENCAP_BYTES];
+		const uint8_t *ip = room + sizeof room - 64 + 14;
+		uint32_t sum = 0;
+
+		encap_write(&encap, room + sizeof room, hash >> 40 & 0x3fff, hash >> 8, hash);
+		for (unsigned at = 0; at < 20; at += 2)
+			sum += ip[at] << 8 | ip[at + 1];
+		sum = (sum & 0xffff) + (sum >> 16);
+		assert_int_equal((sum & 0xffff) + (sum >> 16), 0xffff);
+		assert_true((ip[20] << 8 | ip[21]) >= 49152);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_golden),	       cmocka_unit_test(test_rebuild),
 		cmocka_unit_test(test_varying_fields), cmocka_unit_test(test_flow_labels_differ),
-		cmocka_unit_test(test_fits),	       cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_vxlan_checksum), cmocka_unit_test(test_fits),
+		cmocka_unit_test(test_refused),
 	};
 
+	form_or_skip();
 	if (inet_pton(AF_INET6, "fc00:e::1", &source) != 1)
 		return 1;
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -34,10 +34,10 @@ static struct message good(void)
 	inet_pton(AF_INET, "192.0.2.80", &m.head.ipv4);
 	inet_pton(AF_INET6, "2001:db8:80::80", &m.head.ipv6);
 	for (unsigned i = 0; i < CANDIDATES; i++) {
-		m.candidate[i].via[SL_INNER_IPV4] = (struct sl_via){SL_VIA_SRV6, 1, {0}, {}};
+		m.candidate[i].via[SL_INNER_IPV4] = (struct sl_via){.kind = SL_VIA_SRV6, .segments = 1};
 		inet_pton(AF_INET6, "fc00:a::4", &m.candidate[i].via[SL_INNER_IPV4].segment[0]);
 	}
-	m.candidate[1].via[SL_INNER_IPV6] = (struct sl_via){SL_VIA_L2, 1, {0}, {}};
+	m.candidate[1].via[SL_INNER_IPV6] = (struct sl_via){.kind = SL_VIA_L2, .segments = 1};
 	inet_pton(AF_INET6, "::ffff:10.3.0.2", &m.candidate[1].via[SL_INNER_IPV6].segment[0]);
 	return m;
 }

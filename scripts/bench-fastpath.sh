@@ -1,0 +1,162 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+#
+# bench-fastpath.sh [--json FILE] [--rounds N] [--seconds S] [--png FILE]: what a packet costs in
+# the worker of suanlu-dataplane, rx burst to tx burst, and in programs that DPDK brings: testpmd
+# io and l3fwd by LPM and by exact match. All run between two net_null ports whose packets one and
+# the same rx callback fills (scripts/bench/source.c), one after the other, N rounds over, on the
+# same core. Prints a table of medians and minima, writes them as JSON, and as a picture.
+#
+# It needs root (hugepages), two cores, and the packages dpdk-dev and dpdk-doc.
+set -euo pipefail
+
+TOP=$(cd "$(dirname "$0")/.." && pwd)
+BUILD=${LAB_BUILD:-$TOP/build}
+EXAMPLE=/usr/share/dpdk/examples/l3fwd
+HUGE_PAGES=420
+JSON= PNG= ROUNDS=5 SECONDS_EACH=0.4
+
+fail() {
+    echo "bench-fastpath.sh: $*" >&2
+    exit 1
+}
+
+while [ $# -gt 0 ]; do
+    [ $# -gt 1 ] || fail "usage: [--json FILE] [--png FILE] [--rounds N] [--seconds S]"
+    case $1 in
+    --json) JSON=$2 ;;
+    --png) PNG=$2 ;;
+    --rounds) ROUNDS=$2 ;;
+    --seconds) SECONDS_EACH=$2 ;;
+    *) fail "unknown option $1" ;;
+    esac
+    shift 2
+done
+
+# name, program, packets, flows, pins, workers
+CASES="testpmd-io        testpmd ipv4-tcp  1        0        1
+l3fwd-lpm         lpm     l3fwd     1        0        1
+l3fwd-em          em      l3fwd     1        0        1
+pinned-ipv4       ours    ipv4-tcp  1        1048576  1
+pinned-ipv4       ours    ipv4-tcp  65536    1048576  1
+pinned-ipv4       ours    ipv4-tcp  1048576  1048576  1
+pinned-ipv4       ours    ipv4-tcp  10485760 10485760 1
+pinned-ipv6       ours    ipv6-tcp  1048576  1048576  1
+new-flow-ipv4     ours    ipv4-tcp  0        1048576  1
+datagram          ours    ipv4-udp  1048576  1048576  1
+decap-ipv4        ours    srv6-ipv4 1048576  1048576  1
+vxlan-ipv4        ours    ipv4-tcp  1048576  1048576  1
+two-workers       ours    ipv4-tcp  1048576  2097152  2
+swap              ours    ipv4-tcp  1048576  1048576  1"
+
+WORK=$(mktemp -d)
+OLD_HUGE_PAGES=$(sysctl -n vm.nr_hugepages)
+CHILD=
+
+restore() {
+    trap - EXIT INT TERM
+    [ -z "$CHILD" ] || kill "$CHILD" 2>/dev/null || true
+    wait 2>/dev/null || true
+    sysctl -qw vm.nr_hugepages="$OLD_HUGE_PAGES" || true
+    rm -rf "$WORK"
+}
+trap restore EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+prepare() {
+    [ "$(id -u)" = 0 ] || fail "reserves hugepages: run it as root (sudo $0)"
+    [ "$(nproc)" -ge 2 ] || fail "needs two cores"
+    command -v dpdk-testpmd >/dev/null || fail "dpdk-testpmd is missing: apt-get install dpdk-dev"
+    [ -e $EXAMPLE/main.c ] || fail "$EXAMPLE is missing: apt-get install dpdk-doc"
+    echo "building" >&2
+    [ -e "$BUILD/build.ninja" ] || meson setup "$BUILD" "$TOP" >"$WORK/log" 2>&1 ||
+        fail "meson: $(tail -n 5 "$WORK/log")"
+    ninja -C "$BUILD" scripts/bench/fastpath >"$WORK/log" 2>&1 ||
+        fail "ninja: $(tail -n 20 "$WORK/log")"
+    build_l3fwd
+    sysctl -qw vm.nr_hugepages=$((OLD_HUGE_PAGES > HUGE_PAGES ? OLD_HUGE_PAGES : HUGE_PAGES))
+    [ "$(sysctl -n vm.nr_hugepages)" -ge $HUGE_PAGES ] || fail "no memory for $HUGE_PAGES hugepages"
+}
+
+# As Debian brings it; only the checksum offload is not asked for, which net_null has not.
+build_l3fwd() {
+    local sources=() source
+    cp -r $EXAMPLE "$WORK/l3fwd"
+    sed -i 's/\.offloads = RTE_ETH_RX_OFFLOAD_CHECKSUM/.offloads = 0/' "$WORK/l3fwd/main.c"
+    for source in "$WORK"/l3fwd/*.c; do
+        [[ $source == *_route_parse.c ]] || sources+=("$source")
+    done
+    # shellcheck disable=SC2046
+    gcc -O3 -w -DALLOW_EXPERIMENTAL_API -I"$(dirname $EXAMPLE)/common" $(pkg-config --cflags libdpdk) \
+        "${sources[@]}" -o "$WORK/l3fwd/l3fwd" $(pkg-config --libs libdpdk) >"$WORK/log" 2>&1 ||
+        fail "l3fwd: $(tail -n 5 "$WORK/log")"
+}
+
+# run PROGRAM PACKETS FLOWS PINS WORKERS NAME: ns per packet, a line for each of the timings
+run() {
+    local source=$BUILD/scripts/bench/libsource.so lcores="0@0,1@1"
+    local -a eal=(--in-memory -m 256 --no-pci --no-telemetry --vdev net_null0 --vdev net_null1)
+    export SOURCE_PACKET=$2 SOURCE_FLOWS=$3 SOURCE_WARM=$3 SOURCE_ROUNDS=2
+    export SOURCE_SECONDS=$SECONDS_EACH SOURCE_FD=9
+    [ "$6" != two-workers ] || lcores="0@(0,1),1@0,2@1"
+    case $1 in
+    testpmd) LD_PRELOAD=$source dpdk-testpmd "${eal[@]}" -l 0,1 -- --forward-mode=io --nb-cores=1 \
+        --auto-start --no-mlockall --burst=32 < <(sleep 60) ;;
+    lpm | em) LD_PRELOAD=$source "$WORK/l3fwd/l3fwd" "${eal[@]}" -l 1 -- -p 3 -P --lookup="$1" \
+        --config="(0,0,1),(1,0,1)" --parse-ptype ;;
+    ours) "$BUILD/scripts/bench/fastpath" "${eal[@]}" --lcores "$lcores" -- "$6" "$4" "$5" ;;
+    esac 9>"$WORK/timings" >"$WORK/log" 2>&1 </dev/null &
+    CHILD=$!
+    (sleep 120 && kill $CHILD) 2>/dev/null &
+    local guard=$!
+    wait $CHILD || true
+    CHILD=
+    kill $guard 2>/dev/null || true
+    wait $guard 2>/dev/null || true
+    [ -s "$WORK/timings" ] || fail "$6 ($1): $(tail -n 5 "$WORK/log")"
+}
+
+# median and minimum of the numbers on standard input
+summary() {
+    sort -n | awk '{v[NR] = $1} END {printf "%.2f %.2f", (v[int((NR + 1) / 2)] + v[int(NR / 2) + 1]) / 2, v[1]}'
+}
+
+measure() {
+    local round line name program packets flows pins workers n=0 total
+    total=$(($(wc -l <<<"$CASES") * ROUNDS))
+    for round in $(seq "$ROUNDS"); do
+        while read -r name program packets flows pins workers; do
+            n=$((n + 1))
+            printf '\r%-70s' "[$n/$total] round $round: $name, $flows flows" >&2
+            run "$program" "$packets" "$flows" "$pins" "$workers" "$name"
+            cut -d' ' -f1 "$WORK/timings" >>"$WORK/$name.$flows"
+        done <<<"$CASES"
+    done
+    printf '\r%-70s\r' "" >&2
+}
+
+report() {
+    local name program packets flows rest median minimum em
+    em=$(summary <"$WORK/l3fwd-em.1" | cut -d' ' -f1)
+    printf '%-18s %10s %10s %10s %8s %8s\n' case flows "ns median" "ns min" Mpps "x l3fwd-em"
+    while read -r name program packets flows rest; do
+        read -r median minimum < <(summary <"$WORK/$name.$flows"; echo)
+        printf '%-18s %10s %10s %10s %8s %8s\n' "$name" "$flows" "$median" "$minimum" \
+            "$(awk "BEGIN {printf \"%.1f\", 1000 / $median}")" \
+            "$(awk "BEGIN {printf \"%.2f\", $median / $em}")"
+        jq -n --arg case "$name" --argjson flows "$flows" --argjson ns "$median" \
+            --argjson min "$minimum" '{case: $case, flows: $flows, ns_per_packet: $ns,
+            ns_per_packet_min: $min, mpps: (1000 / $ns)}' >>"$WORK/json"
+        echo "\"$name $flows\" $median $minimum" >>"$WORK/data"
+    done <<<"$CASES"
+    [ -z "$JSON" ] || jq -s . "$WORK/json" >"$JSON"
+    if [ -n "$PNG" ] && command -v gnuplot >/dev/null; then
+        gnuplot -e "data='$WORK/data'; out='$PNG'" "$TOP/scripts/bench/fastpath.gp"
+    fi
+}
+
+[ -n "$PNG" ] || [ -z "$JSON" ] || PNG=${JSON%.json}.png
+prepare
+measure
+report

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The packets of the fast-path benchmark: fills what net_null receives, the same way for our worker
+ * and for the programs that it is compared with (there it is preloaded), and times how many
+ * the program under test takes.
+ *
+ * Set up by environment variables, read when the first port starts:
+ *	SOURCE_PACKET   ipv4-tcp | ipv4-udp | ipv6-tcp | srv6-ipv4 | l3fwd
+ *	SOURCE_FLOWS    how many flows, drawn at random for each packet; 0: each packet a new one
+ *	SOURCE_WARM     packets per queue that name the flows one after the other, before timing
+ *	SOURCE_SECONDS  how long to time, per round
+ *	SOURCE_ROUNDS   how often
+ *	SOURCE_TOTAL    a file to write the number of all packets to at the end
+ * After the last round a line per round "ns_per_packet packets seconds" has gone to
+ * descriptor SOURCE_FD and the process ends.
+ */
+#pragma once
+
+#include <stdint.h>
+
+/* All packets handed out so far, all queues together. */
+uint64_t source_packets(void);
