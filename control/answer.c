@@ -43,6 +43,7 @@ static json_t *drain(struct control *control, const json_t *request, bool draine
 			 drained ? "drained, takes no new flows" : "undrained");
 	for (unsigned i = 0; i < control->config->services; i++)
 		control_update(control, i);
+	control_announce(control);
 	return json_pack("{s:b}", "ok", 1);
 }
 

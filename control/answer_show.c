@@ -36,6 +36,17 @@ static json_t *service_sites(const struct config *config, const struct config_se
 	return sites;
 }
 
+/* All addresses of the service; null if control does not announce. */
+static json_t *announced(const struct control *control, unsigned i)
+{
+	const struct config_service *s = &control->config->service[i];
+	bool all = (!s->ipv4.s_addr || announce_has(&control->announce, i, SL_INNER_IPV4)) &&
+		   (IN6_IS_ADDR_UNSPECIFIED(&s->ipv6) ||
+		    announce_has(&control->announce, i, SL_INNER_IPV6));
+
+	return control->config->announce.on ? json_boolean(all) : json_null();
+}
+
 json_t *answer_services(const struct control *control)
 {
 	json_t *list = json_array();
@@ -46,8 +57,8 @@ json_t *answer_services(const struct control *control)
 
 		json_array_append_new(
 			list,
-			json_pack("{s:s, s:o, s:o, s:s, s:i, s:s, s:o, s:o, s:o, s:I, s:I}", "name",
-				  s->name, "ipv4", address(s, AF_INET), "ipv6",
+			json_pack("{s:s, s:o, s:o, s:s, s:i, s:s, s:o, s:o, s:o, s:I, s:I, s:o}",
+				  "name", s->name, "ipv4", address(s, AF_INET), "ipv6",
 				  address(s, AF_INET6), "protocol",
 				  s->protocol == IPPROTO_TCP ? "tcp" : "udp", "port", s->port,
 				  "affinity", affinity_text(s->affinity), "demand_per_s",
@@ -55,7 +66,8 @@ json_t *answer_services(const struct control *control)
 				  number(1000 * control->routes.service[i].predicted_s), "sites",
 				  service_sites(control->config, s), "generation",
 				  (json_int_t)link->generation, "acknowledged",
-				  (json_int_t)link->acknowledged));
+				  (json_int_t)link->acknowledged, "announced",
+				  announced(control, i)));
 	}
 	return list;
 }

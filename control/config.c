@@ -7,6 +7,7 @@
 #include <string.h>
 #include <suanlu/config.h>
 
+#include "config_announce.h"
 #include "config_check.h"
 #include "config_site.h"
 #include "config_value.h"
@@ -238,6 +239,7 @@ static int read_all(struct config_reader *reader, struct config *config)
 		CONFIG_FIELD("dataplane", set_dataplane, struct config, dataplane),
 		CONFIG_WHOLE("telemetry", set_telemetry),
 		CONFIG_WHOLE("metrics", set_metrics),
+		CONFIG_FIELD("announce", config_set_announce, struct config, announce),
 		CONFIG_WHOLE("services", set_services),
 		CONFIG_WHOLE("sites", set_sites),
 		CONFIG_WHOLE("edges", set_edges),

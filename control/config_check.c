@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "config_check.h"
+#include "config_announce.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -274,5 +275,7 @@ int config_check(struct config_reader *reader, const struct config *config)
 		return config_fail_at(reader, "services",
 				      "expected at most %d pairs of service and site, found %u",
 				      SL_MEMBERS_MAX, members);
+	if (result == 0)
+		result = config_check_announce(reader, config);
 	return result < 0 ? result : check_keys(reader, config);
 }

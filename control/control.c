@@ -10,7 +10,8 @@
 /* A control that starts beside a running dataplane must not replace good routes by ones that
  * know nothing: it waits for every site's first report, but no longer than this. */
 #define SETTLE_S 0.6
-#define COUNT_S 0.2 /* and it counts demand for so long, if a dataplane counts */
+#define BEAT_US 2000000 /* a dataplane that lives renews its heartbeat each second */
+#define COUNT_S 0.2	/* and it counts demand for so long, if a dataplane counts */
 
 static void log_weights(const struct control *control, unsigned service)
 {
@@ -44,6 +45,22 @@ static void update(struct control *control, unsigned service, double now_s)
 void control_update(struct control *control, unsigned service)
 {
 	update(control, service, clock_s());
+}
+
+/* A dataplane that hangs keeps its connection and is not asked anything while no weight changes.
+ * Only what counters say is held against it: without them its answers are believed. */
+static bool dataplane_beats(const struct control *control)
+{
+	const struct sl_counters *map = control->demand.counters.map;
+
+	return !map || (int64_t)(clock_unix_us() -
+				 __atomic_load_n(&map->heartbeat_us, __ATOMIC_RELAXED)) < BEAT_US;
+}
+
+void control_announce(struct control *control)
+{
+	announce_update(&control->announce, &control->routes, &control->link,
+			dataplane_beats(control), clock_s());
 }
 
 static bool everyone_reported(const struct control *control, double now_s)
@@ -128,6 +145,7 @@ static void on_interval(int fd, short what, void *argument)
 	ingest_log_refused(&control->ingest, now_s);
 	settle(control, now_s);
 	update_all(control, now_s);
+	control_announce(control);
 }
 
 static int out_of_memory(struct config_error *error)
@@ -150,6 +168,8 @@ static int open_parts(struct control *control, struct config_error *error)
 		return out_of_memory(error);
 	if (demand_open(&control->demand, state, error) < 0 ||
 	    ingest_open(&control->ingest, state, error) < 0)
+		return -EINVAL;
+	if (announce_open(&control->announce, control->config, error) < 0)
 		return -EINVAL;
 	return rundir_read_drained(&control->rundir, state, error);
 }
@@ -175,6 +195,7 @@ void control_close(struct control *control)
 	if (control->interval)
 		event_free(control->interval);
 	if (control->config) {
+		announce_close(&control->announce);
 		ingest_close(&control->ingest);
 		demand_close(&control->demand);
 		link_close(&control->link);
@@ -198,5 +219,6 @@ int control_start(struct control *control)
 	if (!control->interval || event_add(control->interval, &interval) < 0)
 		return -ENOMEM;
 	event_active(control->interval, EV_TIMEOUT, 0);
+	announce_start(&control->announce, clock_s());
 	return ingest_start(&control->ingest, control->base, on_reports, control);
 }

@@ -5,9 +5,11 @@
  *
  *	ingest -> state -> routes -> link -> dataplane
  *	dataplane's counters -> demand -> state, other edges
+ *	routes, link -> announce -> kernel -> the operator's routing daemon
  */
 #pragma once
 
+#include "announce.h"
 #include "demand.h"
 #include "ingest.h"
 #include "link.h"
@@ -23,6 +25,7 @@ struct control {
 	struct routes routes;
 	struct link link;
 	struct ingest ingest;
+	struct announce announce;
 	struct event *interval;
 	enum estimate_state *told; /* by site: what the log last said of it */
 	double started_s;
@@ -39,3 +42,6 @@ int control_start(struct control *control);
 
 /* Solves a service now and hands what changed to the link. */
 void control_update(struct control *control, unsigned service);
+
+/* Brings what is announced up to now, after such updates. */
+void control_announce(struct control *control);

@@ -207,6 +207,25 @@ static void services(const struct control *control, struct evbuffer *out)
 	}
 }
 
+static void announced(const struct control *control, struct evbuffer *out)
+{
+	const struct announce *announce = &control->announce;
+	char labels[64];
+
+	if (!control->config->announce.on)
+		return;
+	family(out, "announced", "gauge", NULL,
+	       "1 while the kernel has the route to a service address.");
+	for (unsigned i = 0; i < announce->addresses; i++) {
+		snprintf(labels, sizeof(labels), "address=\"%s\"", announce->address[i].text);
+		sample(out, "announced", labels, announce->address[i].present);
+	}
+	family(out, "announcements", "counter", NULL, "Routes put into the kernel.");
+	count(out, "announcements", "", announce->announced);
+	family(out, "withdrawals", "counter", NULL, "Routes taken out of the kernel.");
+	count(out, "withdrawals", "", announce->withdrawn);
+}
+
 static void site_state(const struct control *control, unsigned site, double now_s,
 		       struct evbuffer *out)
 {
@@ -288,6 +307,7 @@ void metrics_text(const struct control *control, struct evbuffer *out)
 	workers(&control->demand.counters, out);
 	member_families(control, out);
 	services(control, out);
+	announced(control, out);
 	sites(control, out);
 	reports(control, out);
 	loop(control, out);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "rundir.h"
+#include "privilege.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -116,10 +116,8 @@ int rundir_drop(struct rundir *rundir, struct config_error *error)
 	result = give_away(config, user->pw_uid, user->pw_gid);
 	if (result < 0)
 		return refuse(error, config->run_dir, result);
-	if (initgroups(config->user, user->pw_gid) < 0 || setgid(user->pw_gid) < 0 ||
-	    setuid(user->pw_uid) < 0)
-		return refuse(error, config->user, -errno);
-	return 0;
+	result = privilege_become(user, config->announce.on);
+	return result < 0 ? refuse(error, config->user, result) : 0;
 }
 
 int rundir_read_drained(const struct rundir *rundir, struct state *state,

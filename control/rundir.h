@@ -17,7 +17,10 @@ struct rundir {
 int rundir_open(struct rundir *rundir, const struct config *config, struct config_error *error);
 void rundir_close(struct rundir *rundir);
 
-/* Gives it to config->user and becomes that user; nothing if none is configured. */
+/*
+ * Gives it to config->user and becomes that user, with CAP_NET_ADMIN if there is something to
+ * announce; nothing if none is configured.
+ */
 int rundir_drop(struct rundir *rundir, struct config_error *error);
 
 /* Unknown names in the file are left out. A missing file is no error. */

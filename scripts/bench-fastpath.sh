@@ -67,8 +67,8 @@ trap 'exit 143' TERM
 prepare() {
     [ "$(id -u)" = 0 ] || fail "reserves hugepages: run it as root (sudo $0)"
     [ "$(nproc)" -ge 2 ] || fail "needs two cores"
-    command -v dpdk-testpmd >/dev/null || fail "dpdk-testpmd is missing: apt-get install dpdk-dev"
-    [ -e $EXAMPLE/main.c ] || fail "$EXAMPLE is missing: apt-get install dpdk-doc"
+    "$TOP/scripts/install.sh" --bench
+    [ -e $EXAMPLE/main.c ] || fail "$EXAMPLE is missing although dpdk-doc is installed"
     echo "building" >&2
     [ -e "$BUILD/build.ninja" ] || meson setup "$BUILD" "$TOP" >"$WORK/log" 2>&1 ||
         fail "meson: $(tail -n 5 "$WORK/log")"

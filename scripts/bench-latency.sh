@@ -35,7 +35,7 @@ done
 
 . "$(dirname "$0")/lab/checks.sh"
 lab_need_root scripts/bench-latency.sh
-"$LAB_TOP/scripts/install.sh"
+"$LAB_TOP/scripts/install.sh" --bench
 [ -e "$LAB_BUILD/build.ninja" ] || meson setup "$LAB_BUILD" "$LAB_TOP" --buildtype=release >/dev/null
 ninja -C "$LAB_BUILD" | tail -n 5
 mkdir -p "$OUT"

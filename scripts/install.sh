@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 #
 # Installs the Debian packages that suanlu needs to be built, run, tested and shown, if any is
-# missing; otherwise touches nothing, the network least of all. --list prints them.
+# missing; otherwise touches nothing, the network least of all. --list prints them. --peers adds
+# the programs that tests speak with (installed, neither started nor enabled), --bench those that
+# benchmarks compare with or count by.
 set -euo pipefail
 
 packages=(
@@ -16,6 +18,13 @@ packages=(
     python3 python3-scapy python3-cryptography
 )
 
+peers=(frr bird2 prometheus-node-exporter)
+bench=(dpdk-dev dpdk-doc valgrind)
+
+case ${1:-} in
+--peers) packages+=("${peers[@]}" "${bench[@]}"); shift ;;
+--bench) packages+=("${bench[@]}"); shift ;;
+esac
 if [ "${1:-}" = --list ]; then
     printf '%s\n' "${packages[@]}"
     exit 0
@@ -46,7 +55,14 @@ fi
 echo "packages: installing ${#missing[@]} of ${#packages[@]}: ${missing[*]}"
 export DEBIAN_FRONTEND=noninteractive
 log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+policy=
+trap 'rm -f "$log" $policy' EXIT
+# A package's script asks this before it starts a daemon.
+if [[ " ${missing[*]} " =~ \ (frr|bird2|prometheus-node-exporter)\  ]] && [ ! -e /usr/sbin/policy-rc.d ]; then
+    policy=/usr/sbin/policy-rc.d
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod +x "$policy"
+fi
 install() {
     apt-get install -y --no-install-recommends "${missing[@]}" >"$log" 2>&1
 }
@@ -56,4 +72,8 @@ if ! install && ! { apt-get update >"$log" 2>&1 && install; }; then
     echo "install.sh: apt-get failed, see above. Is there a way to a Debian mirror?" >&2
     exit 1
 fi
+for daemon in frr bird2:bird prometheus-node-exporter; do
+    [[ " ${missing[*]} " != *" ${daemon%:*} "* ]] ||
+        systemctl disable "${daemon#*:}" >/dev/null 2>&1 || true
+done
 echo "packages: installed"

@@ -11,7 +11,7 @@ set -euo pipefail
 
 RELEASE=$LAB_TOP/build
 SANITIZE=$LAB_TOP/build-sanitize
-SANITIZED_TESTS=(config coexist reports restart)
+SANITIZED_TESTS=(config coexist reports restart announce-bird)
 
 # Debian's DPDK and libxdp leave this to the end of the process.
 export LSAN_OPTIONS=suppressions=$LAB_TOP/tests/net/lsan.supp:print_suppressions=0
@@ -95,7 +95,7 @@ net_test() {
 }
 
 lab_need_root scripts/test.sh
-"$LAB_TOP/scripts/install.sh"
+"$LAB_TOP/scripts/install.sh" --peers
 build "$RELEASE" -Dbuildtype=release -Dwerror=true
 build "$SANITIZE" -Dbuildtype=debug -Dwerror=true -Db_sanitize=address,undefined
 unit_tests release "$RELEASE"
@@ -105,7 +105,7 @@ tests=()
 for name in "$@"; do
     tests+=("$LAB_TOP/tests/net/$name.sh")
 done
-[ $# -gt 0 ] || tests=("$LAB_TOP"/tests/net/*.sh "$LAB_TOP/scripts/bench-reaction.sh")
+[ $# -gt 0 ] || tests=("$LAB_TOP"/tests/net/*.sh "$LAB_TOP/tests/instructions.sh" "$LAB_TOP/scripts/bench-reaction.sh")
 for test in "${tests[@]}"; do
     net_test release "$RELEASE" "$test"
 done

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "agent.h"
 #include "cpu.h"
-#include "meter.h"
-#include "report.h"
-#include "source.h"
+#include "gather.h"
+#include "scrape.h"
+#include "watch.h"
 #include <errno.h>
 #include <inttypes.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,103 +13,62 @@
 
 #define NS_PER_MS 1000000ull
 #define PERIOD_MIN_NS (10 * NS_PER_MS)
+#define PERIOD_KERNEL_NS (20 * NS_PER_MS) /* where the kernel times: only in flight is sampled */
 #define EXTRA_MIN_NS (20 * NS_PER_MS)
 #define CPU_SHARE 100 /* one part in so many */
 
-/* Still work for the service; then all in which the kernel keeps a full socket; listeners. */
-#define OPEN_STATES (1u << TCP_ESTABLISHED | 1u << TCP_CLOSE_WAIT)
-#define CONNECTION_STATES                                                               \
-	(OPEN_STATES | 1u << TCP_FIN_WAIT1 | 1u << TCP_FIN_WAIT2 | 1u << TCP_LAST_ACK | \
-	 1u << TCP_CLOSING)
-#define LISTEN_STATES (1u << TCP_LISTEN)
-
 struct agent {
 	const struct agent_config *config;
-	struct source *source;
+	struct watch *watch;
 	struct report *report;
+	struct scrape *scrape[AGENT_SERVICES_MAX]; /* NULL: no endpoint */
 	struct cpu cpu;
-	struct meter *meter[AGENT_SERVICES_MAX];
+	struct pressure pressure;
 	uint32_t reported[AGENT_SERVICES_MAX]; /* present, in the last report */
-	bool listening[AGENT_SERVICES_MAX];
-	bool found[AGENT_SERVICES_MAX]; /* in the dump being read */
-	bool first;			/* nothing published yet */
-	bool dump_failed, dropped;	/* told */
-	uint64_t publish_ns;		/* when the next report is due */
+	bool first;			       /* nothing published yet */
+	uint64_t publish_ns;		       /* when the next report is due */
 	uint64_t published_ns;
 	double cost_ns; /* CPU time of measuring once, smoothed */
 };
 
-static int find_service(const struct agent_config *config, uint16_t port)
+static int open_scrapes(struct agent *agent, struct event_base *base, struct config_error *error)
 {
-	for (unsigned i = 0; i < config->services; i++)
-		if (config->service[i].port == port)
-			return (int)i;
-	return -1;
+	char why[240];
+
+	for (unsigned i = 0; i < agent->config->services; i++) {
+		const struct agent_service *service = &agent->config->service[i];
+		int err = service->scrape.url ? scrape_open(&agent->scrape[i], service, base, why)
+					      : 0;
+
+		if (err < 0) {
+			snprintf(error->text, sizeof(error->text), "%s: %s", service->name, why);
+			return err;
+		}
+	}
+	return 0;
 }
 
-static void take_ended(void *context, const struct source_socket *socket)
-{
-	struct agent *agent = context;
-	int i = find_service(agent->config, socket->port);
-
-	if (i >= 0)
-		meter_ended(agent->meter[i], socket->cookie);
-}
-
-static void take_seen(void *context, const struct source_socket *socket)
-{
-	struct agent *agent = context;
-	int i = find_service(agent->config, socket->port);
-
-	/* out of memory: this one is not measured, and looked at again in the next step */
-	if (i >= 0)
-		(void)meter_seen(agent->meter[i], socket->cookie, 1u << socket->state & OPEN_STATES,
-				 socket->accepted);
-}
-
-static void take_listener(void *context, const struct source_socket *socket)
-{
-	struct agent *agent = context;
-	int i = find_service(agent->config, socket->port);
-
-	if (i >= 0)
-		agent->found[i] = true;
-}
-
-int agent_open(struct agent **out, const struct agent_config *config, struct config_error *error)
+int agent_open(struct agent **out, const struct agent_config *config, struct event_base *base,
+	       struct config_error *error)
 {
 	struct agent *agent = calloc(1, sizeof(*agent));
-	uint16_t port[AGENT_SERVICES_MAX];
-	int err = -ENOMEM;
+	int err;
 
 	snprintf(error->text, sizeof(error->text), "out of memory");
 	if (!agent)
-		return err;
+		return -ENOMEM;
 	agent->config = config;
 	agent->first = true;
 	agent->cpu.utilisation = -1;
-	for (unsigned i = 0; i < config->services; i++) {
-		port[i] = config->service[i].port;
-		agent->listening[i] = true;
-		agent->meter[i] = meter_new(config->service[i].servers);
-		if (!agent->meter[i])
-			goto fail;
-	}
-	err = source_open(&agent->source, port, config->services);
-	if (err < 0) {
-		snprintf(error->text, sizeof(error->text),
-			 "the kernel does not tell of its TCP sockets: %s%s", strerror(-err),
-			 err == -EPERM ? "; remedy: run as root or with CAP_NET_ADMIN"
-				       : "; remedy: modprobe tcp_diag");
-		goto fail;
-	}
-	err = report_open(&agent->report, config, error);
+	err = watch_open(&agent->watch, config, error);
+	if (!err)
+		err = report_open(&agent->report, config, error);
+	if (!err)
+		err = open_scrapes(agent, base, error);
 	if (err < 0)
-		goto fail;
-	*out = agent;
-	return 0;
-fail:
-	agent_close(agent);
+		agent_close(agent);
+	else
+		*out = agent;
 	return err;
 }
 
@@ -118,89 +76,62 @@ void agent_close(struct agent *agent)
 {
 	if (!agent)
 		return;
-	report_close(agent->report);
-	source_close(agent->source);
 	for (unsigned i = 0; i < agent->config->services; i++)
-		meter_free(agent->meter[i]);
+		scrape_close(agent->scrape[i]);
+	report_close(agent->report);
+	watch_close(agent->watch);
 	free(agent);
-}
-
-static void measure(struct agent *agent, uint64_t now_ns)
-{
-	const unsigned services = agent->config->services;
-	int err;
-
-	for (unsigned i = 0; i < services; i++)
-		meter_begin(agent->meter[i], now_ns);
-	err = source_ended(agent->source, take_ended, agent);
-	if (err < 0 && !agent->dropped) {
-		agent->dropped = true;
-		fprintf(stderr,
-			"warning: notices of ended connections were lost (%s): completions of "
-			"connections shorter than the sampling period are missed now and then\n",
-			strerror(-err));
-	}
-	err = source_dump(agent->source, CONNECTION_STATES, take_seen, agent);
-	if (err < 0) {
-		if (!agent->dump_failed)
-			fprintf(stderr, "warning: cannot list connections: %s\n", strerror(-err));
-		agent->dump_failed = true;
-		return; /* half a sample would count as connections that left */
-	}
-	agent->dump_failed = false;
-	for (unsigned i = 0; i < services; i++)
-		meter_end(agent->meter[i]);
-}
-
-/* A service that nobody offers has no load to report: edges must not take 0 for an answer. */
-static void check_listeners(struct agent *agent)
-{
-	const struct agent_config *config = agent->config;
-
-	memset(agent->found, 0, sizeof(agent->found));
-	if (source_dump(agent->source, LISTEN_STATES, take_listener, agent) < 0)
-		return; /* measure() tells */
-	for (unsigned i = 0; i < config->services; i++) {
-		const struct agent_service *service = &config->service[i];
-
-		if (agent->found[i] == agent->listening[i])
-			continue;
-		agent->listening[i] = agent->found[i];
-		if (agent->found[i])
-			fprintf(stderr, "info: %s: TCP port %u listens: reported again\n",
-				service->name, service->port);
-		else
-			fprintf(stderr,
-				"warning: %s: nothing listens on TCP port %u: left out of "
-				"reports\n",
-				service->name, service->port);
-	}
 }
 
 static bool jumped(const struct agent *agent)
 {
 	for (unsigned i = 0; i < agent->config->services; i++) {
-		const double now = meter_present(agent->meter[i]), then = agent->reported[i];
-		const double most = now > then ? now : then;
-		const double change = now > then ? now - then : then - now;
+		const struct agent_service *service = &agent->config->service[i];
+		double now, then, most, change;
 
-		if (change > 0.25 * then && most >= 2.0 * agent->config->service[i].servers)
+		if (!agent_watches(service))
+			continue;
+		now = watch_present(agent->watch, i);
+		then = agent->reported[i];
+		most = now > then ? now : then;
+		change = now > then ? now - then : then - now;
+		if (change > 0.25 * then && most >= 2.0 * service->servers)
 			return true;
 	}
 	return false;
 }
 
+/* Whether anything is to be told of it. */
+static bool gather(struct agent *agent, unsigned i, uint64_t now_ns, struct report_load *out)
+{
+	const struct agent_service *service = &agent->config->service[i];
+	const struct gathered_host host = {agent->cpu.utilisation,
+					   watch_runqueue_s(agent->watch, i), &agent->pressure};
+	struct reading reading;
+	bool fresh = agent->scrape[i] && scrape_read(agent->scrape[i], now_ns, &reading);
+	struct meter_load load;
+
+	if (!agent_watches(service))
+		return fresh && gather_scraped(out, &reading, service->servers);
+	watch_read(agent->watch, i, &load);
+	agent->reported[i] = load.in_flight + load.queued;
+	gather_watched(out, &load, service->servers, watch_by_kernel(agent->watch, i), &host);
+	if (fresh)
+		gather_more(out, &reading);
+	return watch_listening(agent->watch, i);
+}
+
 static void publish(struct agent *agent, uint64_t now_ns)
 {
-	struct meter_load load[AGENT_SERVICES_MAX];
+	struct report_load load[AGENT_SERVICES_MAX];
+	bool include[AGENT_SERVICES_MAX];
 
-	check_listeners(agent);
+	watch_refresh(agent->watch, now_ns);
 	cpu_sample(&agent->cpu, now_ns);
-	for (unsigned i = 0; i < agent->config->services; i++) {
-		meter_read(agent->meter[i], &load[i]);
-		agent->reported[i] = load[i].in_flight + load[i].queued;
-	}
-	report_send(agent->report, load, agent->listening, agent->cpu.utilisation, now_ns);
+	pressure_sample(&agent->pressure, now_ns);
+	for (unsigned i = 0; i < agent->config->services; i++)
+		include[i] = gather(agent, i, now_ns, &load[i]);
+	report_send(agent->report, load, include, now_ns);
 	agent->published_ns = now_ns;
 	agent->first = false;
 }
@@ -230,42 +161,58 @@ static uint64_t thread_cpu_ns(void)
 static uint64_t period(struct agent *agent, uint64_t cost_ns)
 {
 	const uint64_t longest = agent->config->interval_ms * NS_PER_MS;
+	uint64_t least = watch_samples(agent->watch) ? PERIOD_MIN_NS : PERIOD_KERNEL_NS;
 	uint64_t period_ns;
 
 	agent->cost_ns += 0.05 * ((double)cost_ns - agent->cost_ns);
 	period_ns = (uint64_t)(agent->cost_ns * CPU_SHARE);
 	if (period_ns > longest)
 		period_ns = longest;
-	return period_ns < PERIOD_MIN_NS ? PERIOD_MIN_NS : period_ns;
+	if (least > longest)
+		least = longest;
+	return period_ns < least ? least : period_ns;
 }
 
 uint64_t agent_step(struct agent *agent, uint64_t now_ns)
 {
 	const uint64_t before_ns = thread_cpu_ns();
-
 	uint64_t cost_ns;
 
-	measure(agent, now_ns);
+	watch_step(agent->watch, now_ns);
 	cost_ns = thread_cpu_ns() - before_ns;
 	if (due(agent, now_ns))
 		publish(agent, now_ns);
 	return period(agent, cost_ns);
 }
 
+static void summary_watched(const struct agent *agent, unsigned i)
+{
+	struct meter_load load;
+	double mean_ms;
+
+	watch_read(agent->watch, i, &load);
+	mean_ms = load.timed * 2 >= load.completions && load.timed
+			  ? load.timed_s / (double)load.timed * 1e3
+		  : load.completions ? load.busy_s / (double)load.completions * 1e3
+				     : 0;
+	fprintf(stderr,
+		"info: %s: %" PRIu64 " arrivals, %" PRIu64 " completions (%" PRIu64
+		" without notice), mean service time %.3f ms, %u in flight, %u queued\n",
+		agent->config->service[i].name, load.arrivals, load.completions, load.missed,
+		mean_ms, load.in_flight, load.queued);
+}
+
 void agent_summary(const struct agent *agent)
 {
 	for (unsigned i = 0; i < agent->config->services; i++) {
-		struct meter_load load;
-
-		meter_read(agent->meter[i], &load);
-		fprintf(stderr,
-			"info: %s: %" PRIu64 " arrivals, %" PRIu64 " completions (%" PRIu64
-			" without notice), mean service time %.3f ms, %u in flight, %u queued\n",
-			agent->config->service[i].name, load.arrivals, load.completions,
-			load.missed,
-			load.completions ? load.busy_s / (double)load.completions * 1e3 : 0,
-			load.in_flight, load.queued);
+		if (agent_watches(&agent->config->service[i]))
+			summary_watched(agent, i);
+		if (agent->scrape[i])
+			scrape_summary(agent->scrape[i]);
 	}
+	if (watch_missed(agent->watch))
+		fprintf(stderr, "info: %" PRIu64 " events missed by BPF, made up for by a dump\n",
+			watch_missed(agent->watch));
 	fprintf(stderr, "info: %" PRIu64 " reports to %u edge%s; a sample took %.0f us\n",
 		report_count(agent->report), agent->config->edges,
 		agent->config->edges == 1 ? "" : "s", agent->cost_ns / 1e3);

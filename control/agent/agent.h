@@ -2,20 +2,24 @@
 /*
  * Measure, and publish: one step of the agent, at a pace that costs at most 1 % of a CPU.
  *
- *	source (kernel) -> meter, one per service -> report -> edges
+ *	watch (connections: BPF or sock_diag) \
+ *	scrape (an endpoint's metrics, ORCA)   }- gather -> report -> edges
+ *	cpu, pressure, runqueue (the host)    /
  *
  * Published each interval, and at once when the connections present at a service
  * change by more than a quarter while they are at least twice what it can work on: then
- * edges have to know.
+ * edges have to know. A service whose endpoint does not answer is left out.
  */
 #pragma once
 
 #include "config.h"
+#include <event2/event.h>
 
 struct agent;
 
-/* -errno; error->text says why and the remedy. `config` must outlive it. */
-int agent_open(struct agent **out, const struct agent_config *config, struct config_error *error);
+/* -errno; error->text says why and the remedy. `config` and `base` must outlive it. */
+int agent_open(struct agent **out, const struct agent_config *config, struct event_base *base,
+	       struct config_error *error);
 void agent_close(struct agent *agent);
 
 /* now_ns: CLOCK_MONOTONIC. Returns when to call again, in nanoseconds from now_ns. */

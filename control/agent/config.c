@@ -53,6 +53,92 @@ static int set_to(struct config_reader *reader, const struct config_field *field
 	return config_set_text(reader, field, node, out);
 }
 
+static int set_source(struct config_reader *reader, const struct config_field *field,
+		      const yaml_node_t *node, void *out)
+{
+	static const char *const name[] = {
+		[AGENT_SOURCE_AUTO] = "auto",	    [AGENT_SOURCE_KERNEL] = "kernel",
+		[AGENT_SOURCE_SOCKETS] = "sockets", [AGENT_SOURCE_METRICS] = "metrics",
+		[AGENT_SOURCE_ORCA] = "orca",
+	};
+	const char *text = config_scalar(reader, node);
+
+	(void)field;
+	if (!text)
+		return -EINVAL;
+	for (unsigned i = 0; i < sizeof(name) / sizeof(*name); i++)
+		if (strcmp(text, name[i]) == 0) {
+			*(enum agent_source *)out = (enum agent_source)i;
+			return 0;
+		}
+	return config_fail(reader, node,
+			   "expected auto, kernel, sockets, metrics or orca, found '%.64s'", text);
+}
+
+static int set_mapping(struct config_reader *reader, const struct config_field *field,
+		       const yaml_node_t *node, void *out)
+{
+	const char *text = config_scalar(reader, node), *name;
+
+	(void)field;
+	if (!text)
+		return -EINVAL;
+	name = mapping_ready(text);
+	if (!name)
+		return config_fail(reader, node,
+				   "expected vllm, triton, dcgm, node, envoy or orca, found "
+				   "'%.64s'; `map` makes one's own",
+				   text);
+	*(const char **)out = name;
+	return 0;
+}
+
+/* Keys that only the exporter knows: names and texts as they are. */
+static int read_pairs(struct config_reader *reader, const yaml_node_t *node, unsigned most,
+		      struct mapping_own **out, unsigned *count)
+{
+	const yaml_node_pair_t *pair;
+
+	if (node->type != YAML_MAPPING_NODE)
+		return config_fail(reader, node, "expected keys and values");
+	pair = node->data.mapping.pairs.start;
+	if (node->data.mapping.pairs.top - pair > most)
+		return config_fail(reader, node, "expected at most %u", most);
+	*out = calloc(most, sizeof(**out));
+	if (!*out)
+		return config_fail(reader, node, "no memory");
+	for (; pair < node->data.mapping.pairs.top; pair++) {
+		const yaml_node_t *key = yaml_document_get_node(&reader->document, pair->key);
+		const yaml_node_t *value = yaml_document_get_node(&reader->document, pair->value);
+		struct mapping_own *own = &(*out)[(*count)++];
+
+		if (config_set_text(reader, NULL, key, &own->key) < 0 ||
+		    config_set_text(reader, NULL, value, &own->text) < 0)
+			return -EINVAL;
+	}
+	return 0;
+}
+
+static int set_map(struct config_reader *reader, const struct config_field *field,
+		   const yaml_node_t *node, void *out)
+{
+	struct agent_service *service = out;
+
+	(void)field;
+	return read_pairs(reader, node, MAPPING_LINES_MAX, &service->scrape.own,
+			  &service->scrape.owns);
+}
+
+static int set_select(struct config_reader *reader, const struct config_field *field,
+		      const yaml_node_t *node, void *out)
+{
+	struct agent_service *service = out;
+
+	(void)field;
+	return read_pairs(reader, node, SERIES_LABELS_MAX / 2, &service->scrape.select,
+			  &service->scrape.selects);
+}
+
 static int set_service(struct config_reader *reader, const struct config_field *field,
 		       const yaml_node_t *node, void *out)
 {
@@ -62,11 +148,20 @@ static int set_service(struct config_reader *reader, const struct config_field *
 		CONFIG_FIELD("port", config_set_port, struct agent_service, port),
 		CONFIG_RANGE("servers", config_set_unsigned, struct agent_service, servers, 1,
 			     1000000),
+		CONFIG_FIELD("source", set_source, struct agent_service, source),
+		CONFIG_FIELD("requests", config_set_bool, struct agent_service, requests),
+		CONFIG_FIELD("url", config_set_text, struct agent_service, scrape.url),
+		CONFIG_FIELD("mapping", set_mapping, struct agent_service, scrape.ready),
+		CONFIG_WHOLE("map", set_map),
+		CONFIG_WHOLE("select", set_select),
+		CONFIG_RANGE("scrape_ms", config_set_unsigned, struct agent_service, scrape_ms, 100,
+			     60000),
 	};
 	struct agent_service *service = out;
 
 	(void)field;
 	service->protocol = IPPROTO_TCP;
+	service->scrape_ms = 1000;
 	return CONFIG_READ(reader, fields, node, service);
 }
 
@@ -131,27 +226,65 @@ static const struct config_field top[] = {
 		config_fail_at(reader, path_, __VA_ARGS__);                                        \
 	})
 
+/* The endpoint of a service: whether there should be one, and whether its expressions are any. */
+static int check_scrape(struct config_reader *reader, struct agent_service *service, unsigned i)
+{
+	struct mapping_config *scrape = &service->scrape;
+	struct mapping *mapping;
+	char error[240];
+	bool has_load;
+
+	if (!scrape->url && !agent_watches(service))
+		return FAIL_ENTRY(reader, "services", i, "url",
+				  "required: the endpoint, http://HOST:PORT/PATH");
+	if (!scrape->url && (scrape->ready || scrape->owns || scrape->selects))
+		return FAIL_ENTRY(reader, "services", i, "url", "required by its mapping");
+	if (!scrape->url)
+		return 0;
+	if (strncmp(scrape->url, "http://", 7) != 0)
+		return FAIL_ENTRY(reader, "services", i, "url",
+				  "expected http://HOST:PORT/PATH, found '%.100s'", scrape->url);
+	if (service->source == AGENT_SOURCE_ORCA && !scrape->ready && !scrape->owns)
+		scrape->ready = mapping_ready("orca");
+	if (!scrape->ready && !scrape->owns)
+		return FAIL_ENTRY(reader, "services", i, "mapping",
+				  "required: vllm, triton, dcgm, node, envoy, orca, or a map");
+	if (mapping_open(&mapping, scrape, error) < 0)
+		return FAIL_ENTRY(reader, "services", i, "map", "%s", error);
+	has_load = mapping_has_load(mapping);
+	mapping_close(mapping);
+	if (!has_load && !agent_watches(service))
+		return FAIL_ENTRY(
+			reader, "services", i, "mapping",
+			"expected in_flight or service_time_s: %s tells of a host, not of "
+			"a service; with source: auto it adds to what is measured",
+			scrape->ready ?: "this map");
+	return 0;
+}
+
 static int check_services(struct config_reader *reader, const struct agent_config *config)
 {
 	if (config->services == 0)
 		return config_fail_at(reader, "services", "required: what to measure");
 	for (unsigned i = 0; i < config->services; i++) {
-		const struct agent_service *service = &config->service[i];
+		struct agent_service *service = &config->service[i];
 
 		if (!service->name[0])
 			return FAIL_ENTRY(reader, "services", i, "name", "required");
-		if (!service->port)
+		if (!service->port && agent_watches(service))
 			return FAIL_ENTRY(reader, "services", i, "port", "required: 1..65535");
 		if (!service->servers)
 			return FAIL_ENTRY(reader, "services", i, "servers",
 					  "required: how many connections the program works on "
 					  "at the same time");
+		if (check_scrape(reader, service, i) < 0)
+			return -EINVAL;
 		for (unsigned j = 0; j < i; j++) {
 			if (strcmp(config->service[j].name, service->name) == 0)
 				return FAIL_ENTRY(reader, "services", i, "name",
 						  "expected another name: '%s' is services[%u]",
 						  service->name, j);
-			if (config->service[j].port == service->port)
+			if (service->port && config->service[j].port == service->port)
 				return FAIL_ENTRY(reader, "services", i, "port",
 						  "expected another port: %u is that of '%s'",
 						  service->port, config->service[j].name);
@@ -199,8 +332,24 @@ static int check(struct config_reader *reader, struct agent_config *config)
 	return check_services(reader, config);
 }
 
+static void free_pairs(struct mapping_own *own, unsigned owns)
+{
+	for (unsigned i = 0; i < owns; i++) {
+		free(own[i].key);
+		free(own[i].text);
+	}
+	free(own);
+}
+
 void agent_config_clear(struct agent_config *config)
 {
+	for (unsigned i = 0; i < config->services; i++) {
+		struct mapping_config *scrape = &config->service[i].scrape;
+
+		free(scrape->url);
+		free_pairs(scrape->own, scrape->owns);
+		free_pairs(scrape->select, scrape->selects);
+	}
 	for (unsigned i = 0; i < config->edges; i++)
 		free(config->edge[i].to);
 	free(config->edge);

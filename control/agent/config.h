@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "mapping.h"
 #include <stddef.h>
 #include <stdint.h>
 #include <suanlu/config.h>
@@ -15,12 +16,30 @@
 #define AGENT_SERVICES_MAX 64
 #define AGENT_EDGES_MAX 64
 
+enum agent_source {
+	AGENT_SOURCE_AUTO,    /* kernel, where it can be had, else sockets */
+	AGENT_SOURCE_KERNEL,  /* BPF: every connection is timed */
+	AGENT_SOURCE_SOCKETS, /* sock_diag: connections are looked at 100 times a second */
+	AGENT_SOURCE_METRICS, /* a Prometheus endpoint */
+	AGENT_SOURCE_ORCA,    /* a JSON load report of ORCA */
+};
+
 struct agent_service {
 	char name[SL_NAME_MAX];
 	uint8_t protocol; /* IPPROTO_TCP */
-	uint16_t port;
+	uint16_t port;	  /* 0: only its endpoint tells of it */
 	uint32_t servers; /* flows that the program works on at the same time */
+	enum agent_source source;
+	bool requests;		      /* count those within connections, too */
+	struct mapping_config scrape; /* url NULL: no endpoint */
+	uint32_t scrape_ms;
 };
+
+/* Its connections are watched: not only an endpoint asked. */
+static inline bool agent_watches(const struct agent_service *service)
+{
+	return service->source <= AGENT_SOURCE_SOCKETS;
+}
 
 /* An edge that gets the reports. */
 struct agent_edge {

@@ -2,12 +2,11 @@
 #include "agent.h"
 #include <argp.h>
 #include <errno.h>
-#include <poll.h>
+#include <event2/event.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -15,13 +14,21 @@
 const char *argp_program_version = "suanlu-agent 0.1.0";
 
 static const char doc[] =
-	"Measures TCP services of this host and publishes their load, signed, to suanlu edges."
+	"Publishes the load of services, signed, to suanlu edges. Services are not touched."
 	"\v"
-	"The services are not touched. The kernel is asked (sock_diag) which connections are open "
-	"on a service's port, 100 times a second or less if that costs more than 1 % of a CPU, "
-	"and tells of each connection that ends. From this come connections in flight and "
-	"queued, arrivals and completions (exact), mean service time (Little's law) and its "
-	"variation. What cannot be known is reported as unknown.\n"
+	"How a service is measured (source:)\n"
+	"  auto      kernel where it can be had, else sockets (default)\n"
+	"  kernel    BPF: the kernel times every TCP connection to the service's port. Wants root, "
+	"or "
+	"CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN, and a kernel with BTF\n"
+	"  sockets   sock_diag: open connections are looked at 100 times a second; no rights "
+	"wanted\n"
+	"  metrics   a Prometheus endpoint: url, and mapping (vllm, triton, envoy, dcgm, node) or "
+	"one's own map\n"
+	"  orca      a JSON load report of ORCA at url\n"
+	"From connections come in flight and queued, arrivals and completions (exact), mean "
+	"service "
+	"time, its variation and quantiles. What cannot be known is reported as unknown.\n"
 	"\n"
 	"A configuration:\n"
 	"\n"
@@ -36,10 +43,31 @@ static const char doc[] =
 	"\n"
 	"Optional: interval_ms (100), valid_for_ms (500), labels ([ai]), price_per_hour, pue.\n"
 	"\n"
-	"Limits: one connection is one request; a service whose clients keep idle connections "
-	"open, and UDP services, publish their own numbers with libsuanlu or `suanlu publish`. "
-	"Only this network namespace is seen: for a container, run the agent in it. "
-	"CAP_NET_ADMIN is not needed but gives a larger buffer for many short connections.\n"
+	"A model server's own metrics instead (map: adds to a mapping, or stands alone):\n"
+	"\n"
+	"    - name: chat\n"
+	"      servers: 256\n"
+	"      source: metrics\n"
+	"      url: http://127.0.0.1:8000/metrics\n"
+	"      mapping: vllm\n"
+	"      select: {model_name: m}     # optional: only series with these labels\n"
+	"      map:                        # optional: FIELD: expression\n"
+	"        queued: sum(my_waiting{pool=\"a\"})\n"
+	"        service_time_s: rate(my_seconds_sum) / rate(my_seconds_count)\n"
+	"      scrape_ms: 1000\n"
+	"\n"
+	"Fields: servers, service_time_s, service_scv, in_flight, queued, arrivals_per_s, "
+	"completions_per_s, arrivals, completions, cpu_utilisation; any other key becomes a CATS "
+	"metric of that type. Functions: sum, avg, max, min, count, rate, total; + - * / or ( ). "
+	"With source auto, kernel or sockets url and mapping add to what is measured (node, "
+	"dcgm).\n"
+	"\n"
+	"Limits: one connection is one flow, from its establishment to its end; a service whose "
+	"clients keep idle connections open publishes its metrics or its own numbers (libsuanlu, "
+	"`suanlu publish`), as UDP services do. `requests: true` counts requests within "
+	"connections "
+	"(reads that follow a write), as a metric only. Connections are seen in this network "
+	"namespace only: for a container, run the agent in it.\n"
 	"\n"
 	"SIGTERM ends it with a summary. Edges forget a site's load when its reports stop.";
 
@@ -83,28 +111,31 @@ static uint64_t now_ns(void)
 
 static void say_what(const struct agent_config *config)
 {
-	for (unsigned i = 0; i < config->services; i++)
-		fprintf(stderr, "info: measuring %s: TCP port %u, %u server%s\n",
-			config->service[i].name, config->service[i].port,
-			config->service[i].servers, config->service[i].servers == 1 ? "" : "s");
+	for (unsigned i = 0; i < config->services; i++) {
+		const struct agent_service *service = &config->service[i];
+
+		if (agent_watches(service))
+			fprintf(stderr, "info: measuring %s: TCP port %u, %u server%s\n",
+				service->name, service->port, service->servers,
+				service->servers == 1 ? "" : "s");
+		if (service->scrape.url)
+			fprintf(stderr, "info: %s: asking %s each %u ms\n", service->name,
+				service->scrape.url, service->scrape_ms);
+	}
 	for (unsigned i = 0; i < config->edges; i++)
 		fprintf(stderr, "info: publishing to %s each %u ms, valid for %u ms\n",
 			config->edge[i].to, config->interval_ms, config->valid_for_ms);
 	fprintf(stderr, "info: this site's public key is %s\n", config->public_key);
 }
 
-/* Blocked, so that they only come out of the descriptor. */
-static int open_signals(void)
-{
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
-		return -errno;
-	return signalfd(-1, &set, SFD_CLOEXEC);
-}
+struct loop {
+	struct event_base *base;
+	struct event *tick, *end[2];
+	int timer; /* timerfd: libevent's own timers count milliseconds */
+	struct agent *agent;
+	uint64_t next_ns, told_ns;
+	bool verbose;
+};
 
 static void arm(int timer, uint64_t at_ns)
 {
@@ -114,30 +145,60 @@ static void arm(int timer, uint64_t at_ns)
 	timerfd_settime(timer, TFD_TIMER_ABSTIME, &when, NULL);
 }
 
-static int run(struct agent *agent, int signals, int timer, bool verbose)
+static void tick(evutil_socket_t fd, short what, void *context)
 {
-	struct pollfd wait[] = {{.fd = signals, .events = POLLIN}, {.fd = timer, .events = POLLIN}};
-	uint64_t next_ns = now_ns(), told_ns = next_ns;
+	struct loop *loop = context;
+	uint64_t times, now, period_ns;
 
-	arm(timer, next_ns);
-	for (;;) {
-		uint64_t now, period_ns;
-
-		if (poll(wait, 2, -1) < 0 && errno != EINTR)
-			return -errno;
-		if (wait[0].revents)
-			return 0;
-		now = now_ns();
-		period_ns = agent_step(agent, now);
-		next_ns += period_ns;
-		if (next_ns < now) /* held up: do not catch up */
-			next_ns = now + period_ns;
-		arm(timer, next_ns);
-		if (verbose && now - told_ns >= 1000000000) {
-			agent_summary(agent);
-			told_ns = now;
-		}
+	(void)what;
+	if (read(fd, &times, sizeof(times)) < 0)
+		return;
+	now = now_ns();
+	period_ns = agent_step(loop->agent, now);
+	loop->next_ns += period_ns;
+	if (loop->next_ns < now) /* held up: do not catch up */
+		loop->next_ns = now + period_ns;
+	arm(loop->timer, loop->next_ns);
+	if (loop->verbose && now - loop->told_ns >= 1000000000) {
+		agent_summary(loop->agent);
+		loop->told_ns = now;
 	}
+}
+
+static void end(evutil_socket_t signal, short what, void *context)
+{
+	(void)signal, (void)what;
+	event_base_loopbreak(context);
+}
+
+static int loop_open(struct loop *loop)
+{
+	loop->base = event_base_new();
+	loop->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (!loop->base || loop->timer < 0)
+		return -1;
+	loop->tick = event_new(loop->base, loop->timer, EV_READ | EV_PERSIST, tick, loop);
+	loop->end[0] = evsignal_new(loop->base, SIGTERM, end, loop->base);
+	loop->end[1] = evsignal_new(loop->base, SIGINT, end, loop->base);
+	if (!loop->tick || !loop->end[0] || !loop->end[1])
+		return -1;
+	event_add(loop->end[0], NULL);
+	event_add(loop->end[1], NULL);
+	return event_add(loop->tick, NULL);
+}
+
+static void loop_close(struct loop *loop)
+{
+	for (unsigned i = 0; i < 2; i++)
+		if (loop->end[i])
+			event_free(loop->end[i]);
+	if (loop->tick)
+		event_free(loop->tick);
+	if (loop->timer >= 0)
+		close(loop->timer);
+	if (loop->base)
+		event_base_free(loop->base);
+	libevent_global_shutdown();
 }
 
 int main(int argc, char **argv)
@@ -146,36 +207,34 @@ int main(int argc, char **argv)
 	struct arguments arguments = {.file = AGENT_CONFIG_FILE};
 	struct agent_config config = {0};
 	struct config_error error = {0};
-	struct agent *agent = NULL;
-	int signals = -1, timer = -1, err;
+	struct loop loop = {.timer = -1};
+	int err;
 
 	argp_parse(&argp, argc, argv, 0, NULL, &arguments);
+	signal(SIGPIPE, SIG_IGN); /* an endpoint that hangs up while it is asked */
 	err = agent_config_load(arguments.file, &config, &error);
 	if (err < 0)
 		goto out;
-	err = agent_open(&agent, &config, &error);
-	if (err < 0)
-		goto out;
-	signals = open_signals();
-	timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
-	if (signals < 0 || timer < 0) {
-		err = -errno;
+	err = loop_open(&loop);
+	if (err < 0) {
 		snprintf(error.text, sizeof(error.text), "cannot wait: %s", strerror(errno));
 		goto out;
 	}
-	say_what(&config);
-	err = run(agent, signals, timer, arguments.verbose);
+	err = agent_open(&loop.agent, &config, loop.base, &error);
 	if (err < 0)
-		snprintf(error.text, sizeof(error.text), "cannot wait: %s", strerror(-err));
-	agent_summary(agent);
+		goto out;
+	say_what(&config);
+	loop.verbose = arguments.verbose;
+	loop.next_ns = loop.told_ns = now_ns();
+	arm(loop.timer, loop.next_ns);
+	event_base_dispatch(loop.base);
+	agent_step(loop.agent, now_ns()); /* what came since the last look */
+	agent_summary(loop.agent);
 out:
 	if (err < 0)
 		fprintf(stderr, "suanlu-agent: %s\n", error.text);
-	if (timer >= 0)
-		close(timer);
-	if (signals >= 0)
-		close(signals);
-	agent_close(agent);
+	agent_close(loop.agent);
+	loop_close(&loop);
 	agent_config_clear(&config);
 	return err < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

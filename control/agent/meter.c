@@ -295,7 +295,7 @@ static void read_latencies(const struct meter *meter, struct meter_load *out)
 	static const struct {
 		double quantile;
 		unsigned least;
-	} wanted[METER_LATENCIES] = {{0.5, 20}, {0.99, 200}};
+	} wanted[METER_LATENCIES] = {{0.5, 20}, {0.9, 50}, {0.99, 200}};
 	uint64_t sorted[LATENCY_RING];
 	unsigned count = recent_lifetimes(meter, sorted);
 

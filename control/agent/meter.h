@@ -18,7 +18,7 @@
 #include "flows.h"
 #include <suanlu/publish.h>
 
-#define METER_LATENCIES 2
+#define METER_LATENCIES 3
 
 struct meter_load {
 	uint32_t in_flight;    /* being worked on: accepted, at most `servers` */
@@ -29,6 +29,11 @@ struct meter_load {
 	uint64_t arrivals, completions; /* since the first tick */
 	uint64_t missed;		/* ends that the kernel did not tell of */
 	double busy_s;			/* integral of in service since the first tick */
+	/* by the kernel source only (tally.h), else 0 */
+	uint64_t timed;	       /* completions that found a free server */
+	double timed_s;	       /* their time in all */
+	double sojourn_s;      /* mean time from establishment to end, over the last second */
+	double requests_per_s; /* within connections */
 	struct sl_latency latency[METER_LATENCIES];
 	unsigned latencies;
 };

@@ -21,7 +21,8 @@ struct report {
 	struct sl_publisher *publisher;
 	const char *label[SL_LABELS_MAX];
 	struct edge_state edge[AGENT_EDGES_MAX];
-	bool refused; /* told that a report could not be made */
+	bool refused;  /* told that a report could not be made */
+	bool too_long; /* with metrics; told */
 	uint64_t sent;
 };
 
@@ -102,12 +103,14 @@ static void follow_edges(struct report *report, uint64_t now_ns)
 			    sl_publisher_receiver_error(report->publisher, i), now_ns);
 }
 
-static struct sl_load to_load(const struct agent_service *service, const struct meter_load *load,
-			      double cpu_utilisation)
+static struct sl_load to_load(const struct agent_service *service, const struct report_load *from,
+			      bool metrics)
 {
+	const struct meter_load *load = &from->load;
+
 	return (struct sl_load){
 		.service = service->name,
-		.servers = service->servers,
+		.servers = from->servers,
 		.service_time_s = load->service_time_s,
 		.service_scv = load->service_scv,
 		.in_flight = load->in_flight,
@@ -116,9 +119,11 @@ static struct sl_load to_load(const struct agent_service *service, const struct 
 		.completions_per_s = load->completions_per_s,
 		.arrivals = load->arrivals,
 		.completions = load->completions,
-		.cpu_utilisation = cpu_utilisation,
+		.cpu_utilisation = from->cpu_utilisation,
 		.latency = load->latency,
 		.latencies = load->latencies,
+		.metric = from->metric,
+		.metrics = metrics ? from->metrics : 0,
 	};
 }
 
@@ -136,8 +141,8 @@ static uint64_t unix_us_of(uint64_t monotonic_ns)
 	return wall_us - ago_us;
 }
 
-void report_send(struct report *report, const struct meter_load *load, const bool *include,
-		 double cpu_utilisation, uint64_t now_ns)
+static int publish(struct report *report, const struct report_load *load, const bool *include,
+		   bool metrics, uint64_t now_ns)
 {
 	const struct agent_config *config = report->config;
 	struct sl_load loads[AGENT_SERVICES_MAX];
@@ -150,13 +155,25 @@ void report_send(struct report *report, const struct meter_load *load, const boo
 		.pue = config->pue,
 		.load = loads,
 	};
-	int err;
 
 	for (unsigned i = 0; i < config->services; i++)
 		if (include[i])
-			loads[out.loads++] =
-				to_load(&config->service[i], &load[i], cpu_utilisation);
-	err = sl_publish(report->publisher, &out);
+			loads[out.loads++] = to_load(&config->service[i], &load[i], metrics);
+	return sl_publish(report->publisher, &out);
+}
+
+void report_send(struct report *report, const struct report_load *load, const bool *include,
+		 uint64_t now_ns)
+{
+	int err = publish(report, load, include, !report->too_long, now_ns);
+
+	if (err == -EMSGSIZE && !report->too_long) {
+		fprintf(stderr,
+			"warning: a service with its metrics is longer than a report may be: "
+			"metrics are left out\n");
+		report->too_long = true;
+		err = publish(report, load, include, false, now_ns);
+	}
 	if (err == -EINVAL || err == -ENOMEM || err == -EMSGSIZE) {
 		if (!report->refused)
 			fprintf(stderr, "error: no report: %s\n",

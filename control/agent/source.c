@@ -49,6 +49,7 @@ static int read_message(const struct nlmsghdr *header, void *data)
 		.state = message->idiag_state,
 		.accepted = message->idiag_inode != 0,
 		.queue = message->idiag_rqueue,
+		.inode = message->idiag_inode,
 	};
 	reader->each(reader->context, &socket);
 	return MNL_CB_OK;
@@ -141,7 +142,7 @@ static int open_dump(struct source *source)
 	return 0;
 }
 
-int source_open(struct source **out, const uint16_t *port, unsigned ports)
+static int open_any(struct source **out, const uint16_t *port, unsigned ports, bool notices)
 {
 	struct source *source;
 	int err;
@@ -153,13 +154,23 @@ int source_open(struct source **out, const uint16_t *port, unsigned ports)
 		return -ENOMEM;
 	build_filter(source, port, ports);
 	err = open_dump(source);
-	if (!err)
+	if (!err && notices)
 		err = open_notices(source, port, ports);
 	if (err < 0)
 		source_close(source);
 	else
 		*out = source;
 	return err;
+}
+
+int source_open(struct source **out, const uint16_t *port, unsigned ports)
+{
+	return open_any(out, port, ports, true);
+}
+
+int source_open_dump(struct source **out, const uint16_t *port, unsigned ports)
+{
+	return open_any(out, port, ports, false);
 }
 
 void source_close(struct source *source)

@@ -18,6 +18,7 @@ struct source_socket {
 	uint8_t state;	/* TCP_ESTABLISHED .. of netinet/tcp.h */
 	bool accepted;	/* a process has it; false: in the backlog, or closed by its process */
 	uint32_t queue; /* TCP_LISTEN: connections in the backlog */
+	uint32_t inode; /* of the descriptor, as /proc/PID/fd shows it; 0: not accepted */
 };
 
 typedef void source_each(void *context, const struct source_socket *socket);
@@ -26,6 +27,8 @@ struct source;
 
 /* -errno; the kernel may lack INET_DIAG (-ENOENT) or want CAP_NET_ADMIN (-EPERM). */
 int source_open(struct source **out, const uint16_t *port, unsigned ports);
+/* The same without notices, which cost the kernel something at each end of a connection. */
+int source_open_dump(struct source **out, const uint16_t *port, unsigned ports);
 void source_close(struct source *source);
 
 /* All sockets on the ports, both families, in one of `states` (bits 1 << TCP_LISTEN ...). */

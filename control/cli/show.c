@@ -59,11 +59,21 @@ static void acknowledged_cell(struct table *table, const json_t *service)
 		table_cell(table, "-");
 }
 
+static void announced_cell(struct table *table, const json_t *service)
+{
+	json_t *announced = json_object_get(service, "announced");
+
+	table_cell(table, "%s",
+		   json_is_boolean(announced) ? json_is_true(announced) ? "yes" : "no" : "-");
+}
+
 static void show_services(const json_t *answer)
 {
 	static const char *const header[] = {
-		"SERVICE",	"IPV4",		 "IPV6",    "PROTOCOL",	 ">PORT", "AFFINITY",
-		">NEW FLOWS/s", ">PREDICTED ms", ">ROUTES", "DATAPLANE", "SITES", NULL};
+		"SERVICE", "IPV4",	"IPV6",		"PROTOCOL",
+		">PORT",   "AFFINITY",	">NEW FLOWS/s", ">PREDICTED ms",
+		">ROUTES", "DATAPLANE", "ANNOUNCED",	"SITES",
+		NULL};
 	const json_t *list = json_object_get(answer, "services"), *service;
 	struct table table;
 	size_t index;
@@ -80,13 +90,14 @@ static void show_services(const json_t *answer)
 		table_number(&table, service, "predicted_ms", 1, 1);
 		table_number(&table, service, "generation", 1, 0);
 		acknowledged_cell(&table, service);
+		announced_cell(&table, service);
 		list_cell(&table, json_object_get(service, "sites"));
 	}
 	if (json_array_size(list) > 1) {
 		table_cell(&table, "total");
 		table_empty(&table, 5);
 		table_cell(&table, "%.1f", sum_of(list, "demand_per_s"));
-		table_empty(&table, 4);
+		table_empty(&table, 5);
 	}
 	table_print(&table);
 }

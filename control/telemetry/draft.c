@@ -10,6 +10,8 @@ void draft_free(struct draft *draft)
 	free(draft->load);
 	free(draft->latency);
 	free(draft->latency_list);
+	free(draft->metric);
+	free(draft->metric_list);
 	free(draft->demand);
 	free(draft->path);
 	free(draft->entry);
@@ -24,19 +26,30 @@ static size_t count_latencies(const struct sl_report *report)
 	return latencies;
 }
 
+static size_t count_metrics(const struct sl_report *report)
+{
+	size_t metrics = 0;
+
+	for (size_t i = 0; i < report->loads; i++)
+		metrics += report->load[i].metrics;
+	return metrics;
+}
+
 static int allocate(struct draft *draft, const struct sl_report *from)
 {
-	size_t latencies = count_latencies(from);
+	size_t latencies = count_latencies(from), metrics = count_metrics(from);
 
 	/* one more of each: calloc(0) may return NULL */
 	draft->load = calloc(from->loads + 1, sizeof(*draft->load));
 	draft->latency = calloc(latencies + 1, sizeof(*draft->latency));
 	draft->latency_list = calloc(latencies + 1, sizeof(*draft->latency_list));
+	draft->metric = calloc(metrics + 1, sizeof(*draft->metric));
+	draft->metric_list = calloc(metrics + 1, sizeof(*draft->metric_list));
 	draft->demand = calloc(from->demands + 1, sizeof(*draft->demand));
 	draft->path = calloc(from->paths + 1, sizeof(*draft->path));
 	draft->entry = calloc(from->loads + from->demands + from->paths + 1, sizeof(*draft->entry));
-	return draft->load && draft->latency && draft->latency_list && draft->demand &&
-			       draft->path && draft->entry
+	return draft->load && draft->latency && draft->latency_list && draft->metric &&
+			       draft->metric_list && draft->demand && draft->path && draft->entry
 		       ? 0
 		       : -ENOMEM;
 }
@@ -72,6 +85,39 @@ static void fill_load(Suanlu__ServiceLoad *out, const struct sl_load *from)
 		out->has_cpu_utilisation_case =
 			SUANLU__SERVICE_LOAD__HAS_CPU_UTILISATION_CPU_UTILISATION;
 		out->cpu_utilisation = from->cpu_utilisation;
+	}
+}
+
+static void set_text(char **out, const char *text)
+{
+	if (text) /* otherwise protobuf's own empty one stays */
+		*out = (char *)text;
+}
+
+static void fill_metric(Suanlu__Metric *out, const struct sl_metric *from)
+{
+	suanlu__metric__init(out);
+	set_text(&out->type, from->type);
+	out->level = from->level;
+	set_text(&out->format, from->format);
+	set_text(&out->unit, from->unit);
+	set_text(&out->source, from->source);
+	set_text(&out->statistics, from->statistics);
+	out->window_ms = from->window_ms;
+	out->value = from->value;
+}
+
+static void fill_metrics(struct draft *draft, const struct sl_report *from)
+{
+	size_t used = 0;
+
+	for (size_t i = 0; i < from->loads; i++) {
+		draft->load[i].metric = draft->metric_list + used;
+		draft->load[i].n_metric = from->load[i].metrics;
+		for (size_t j = 0; j < from->load[i].metrics; j++, used++) {
+			fill_metric(&draft->metric[used], &from->load[i].metric[j]);
+			draft->metric_list[used] = &draft->metric[used];
+		}
 	}
 }
 
@@ -121,6 +167,7 @@ int draft_init(struct draft *draft, const struct sl_report *report, uint64_t now
 	}
 	fill_head(draft, report, now_us);
 	fill_loads(draft, report);
+	fill_metrics(draft, report);
 	fill_rest(draft, report);
 	return 0;
 }

@@ -20,6 +20,8 @@ struct draft {
 	Suanlu__ServiceLoad *load;
 	Suanlu__LatencyQuantile *latency;
 	Suanlu__LatencyQuantile **latency_list;
+	Suanlu__Metric *metric;
+	Suanlu__Metric **metric_list;
 	Suanlu__ServiceDemand *demand;
 	Suanlu__PathDelay *path;
 };

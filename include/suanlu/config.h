@@ -74,6 +74,17 @@ struct config_edge {
 	struct sockaddr_storage address; /* where its control listens for telemetry */
 };
 
+/*
+ * Host routes of the service addresses in this host's kernel, for a routing daemon to
+ * redistribute (control/announce.h). They are blackhole routes unless an interface is given.
+ */
+struct config_announce {
+	bool on; /* there is an `announce:` section */
+	uint32_t table;
+	uint32_t metric;
+	char interface[16]; /* empty: blackhole */
+};
+
 enum config_steering {
 	CONFIG_STEERING_OPTIMAL, /* the solver */
 	CONFIG_STEERING_NEAREST, /* least path delay among the usable, for contrast */
@@ -87,6 +98,7 @@ struct config {
 	char *user; /* control drops to this user when started as root; NULL: stays */
 	enum config_steering steering;
 	struct config_dataplane dataplane;
+	struct config_announce announce;
 	struct sockaddr_storage telemetry_listen; /* UDP; ss_family 0: none */
 	struct sockaddr_storage metrics_listen;	  /* TCP, HTTP; ss_family 0: none */
 	uint32_t interval_ms;			  /* solve and demand reports, default 50 */

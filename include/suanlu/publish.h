@@ -29,6 +29,21 @@ struct sl_latency {
 	double latency_s;
 };
 
+/*
+ * One number of draft-ietf-cats-metric-definition, section 4.1. Texts may be NULL, and are
+ * otherwise at most 64 printable characters (type: 31, no blanks).
+ */
+struct sl_metric {
+	const char *type;	/* "compute_cpu", "delay_raw", ...; required */
+	uint32_t level;		/* 0, 1 or 2 */
+	const char *format;	/* "float", "int" */
+	const char *unit;	/* "none", "s", "byte", ... */
+	const char *source;	/* "directly measured", "estimation", "aggregation", ... */
+	const char *statistics; /* "cur", "mean", "max", "min" */
+	uint32_t window_ms;	/* over which; 0: not said */
+	double value;
+};
+
 /* One service at this site; see telemetry.proto for the meaning of each field. */
 struct sl_load {
 	const char *service;
@@ -41,6 +56,8 @@ struct sl_load {
 	double cpu_utilisation; /* negative: unknown */
 	const struct sl_latency *latency;
 	size_t latencies; /* at most 16 */
+	const struct sl_metric *metric;
+	size_t metrics; /* at most 16, and so few that the service fits into 1,400 bytes */
 };
 
 struct sl_demand {

@@ -43,6 +43,8 @@ telemetry:
   listen: "[fc00:e::1]:7801"
 metrics:
   listen: "127.0.0.1:9801"
+${LAB_USER:+user: $LAB_USER}
+${LAB_ANNOUNCE:+announce: $LAB_ANNOUNCE}
 services:
   - name: infer
     ipv4: $LAB_IPV4

@@ -106,9 +106,65 @@ static void reads_everything(void **state)
 	agent_config_clear(&config);
 }
 
+#define METRICS HEAD PUBLISH "services:\n  - name: chat\n    servers: 4\n"
+
+static void reads_endpoints(void **state)
+{
+	struct agent_config config;
+	struct config_error error;
+	const struct agent_service *service;
+
+	(void)state;
+	if (load(METRICS "    source: metrics\n    url: http://127.0.0.1:8000/metrics\n"
+			 "    mapping: vllm\n    scrape_ms: 500\n    select: {model_name: m}\n"
+			 "    map:\n      queued: sum(waiting{pool=\"a\"})\n      depth: max(d)\n"
+			 "  - {name: js, servers: 2, source: orca, url: \"http://h/load\"}\n"
+			 "  - {name: web, port: 80, servers: 2, source: kernel, requests: true,\n"
+			 "     url: \"http://127.0.0.1:9100/metrics\", mapping: node}\n",
+		 &config, &error) < 0)
+		fail_msg("%s", error.text);
+	service = config.service;
+	assert_int_equal(service->source, AGENT_SOURCE_METRICS);
+	assert_false(agent_watches(service));
+	assert_string_equal(service->scrape.url, "http://127.0.0.1:8000/metrics");
+	assert_string_equal(service->scrape.ready, "vllm");
+	assert_int_equal(service->scrape_ms, 500);
+	assert_int_equal(service->scrape.selects, 1);
+	assert_string_equal(service->scrape.select[0].key, "model_name");
+	assert_int_equal(service->scrape.owns, 2);
+	assert_string_equal(service->scrape.own[0].text, "sum(waiting{pool=\"a\"})");
+	assert_string_equal(service[1].scrape.ready, "orca");
+	assert_int_equal(service[1].scrape_ms, 1000);
+	assert_int_equal(service[2].source, AGENT_SOURCE_KERNEL);
+	assert_true(service[2].requests && agent_watches(&service[2]));
+	agent_config_clear(&config);
+}
+
 static const struct {
 	const char *what, *text, *expected;
 } bad[] = {
+	{"source", HEAD PUBLISH SERVICES "    source: magic\n",
+	 ":9: services[0].source: expected auto, kernel, sockets, metrics or orca"},
+	{"metrics without url", METRICS "    source: metrics\n", "services[0].url: required"},
+	{"https", METRICS "    source: metrics\n    url: https://h/\n    mapping: vllm\n",
+	 ":9: services[0].url: expected http://"},
+	{"url without mapping", METRICS "    source: metrics\n    url: http://h/\n",
+	 "services[0].mapping: required"},
+	{"mapping", METRICS "    source: metrics\n    url: http://h/\n    mapping: sglang\n",
+	 ":10: services[0].mapping: expected vllm, triton, dcgm, node, envoy or orca"},
+	{"mapping of a host",
+	 METRICS "    source: metrics\n    url: http://h/\n    mapping: dcgm\n",
+	 ":10: services[0].mapping: expected in_flight or service_time_s: dcgm tells of a host"},
+	{"mapping without url", HEAD PUBLISH SERVICES "    mapping: node\n",
+	 "services[0].url: required by its mapping"},
+	{"expression",
+	 METRICS "    source: metrics\n    url: http://h/\n    map: {in_flight: sum(}\n",
+	 ":10: services[0].map: in_flight: expected a series"},
+	{"map is no mapping", METRICS "    source: metrics\n    url: http://h/\n    map: vllm\n",
+	 ":10: services[0].map: expected keys and values"},
+	{"no port, but watched", METRICS "    source: kernel\n", "services[0].port: required"},
+	{"scrape_ms", HEAD PUBLISH SERVICES "    scrape_ms: 10\n",
+	 ":9: services[0].scrape_ms: expected 100..60000"},
 	{"no key", PUBLISH SERVICES, ":1: key: required"},
 	{"missing key file", "key: /nonexistent\n" PUBLISH SERVICES,
 	 ":1: key: /nonexistent: No such"},
@@ -197,6 +253,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(fills_in_defaults),
 		cmocka_unit_test(reads_everything),
+		cmocka_unit_test(reads_endpoints),
 		cmocka_unit_test(refuses_with_line_and_key),
 		cmocka_unit_test(refuses_open_key_file),
 	};

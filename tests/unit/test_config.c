@@ -69,7 +69,10 @@ static const char good[] = "node: edge1\n"
 			   "edges:\n"
 			   "  - name: edge2\n"
 			   "    key: @2\n" /* line 50 */
-			   "    address: \"192.0.2.2:7801\"\n";
+			   "    address: \"192.0.2.2:7801\"\n"
+			   "announce:\n"
+			   "  table: default\n"
+			   "  metric: 7\n";
 
 static char keys[4][KEY_TEXT];
 static uint8_t raw_keys[4][SL_KEY_BYTES];
@@ -229,6 +232,33 @@ static void test_good(void **state)
 	assert_memory_equal(c->edge[0].key, raw_keys[2], SL_KEY_BYTES);
 	assert_int_equal(ntohl(edge->sin_addr.s_addr), 0xc0000202);
 	assert_int_equal(ntohs(edge->sin_port), 7801);
+	assert_true(c->announce.on);
+	assert_int_equal(c->announce.table, 253);
+	assert_int_equal(c->announce.metric, 7);
+	assert_string_equal(c->announce.interface, "");
+	config_free(c);
+}
+
+static void test_announce(void **state)
+{
+	static const char text[] = "node: t\ndataplane: {ports: lo}\nannounce: {}\n";
+	static const char number[] =
+		"node: t\ndataplane: {ports: lo}\nannounce: {table: 4000000000}\n";
+	struct config_error error;
+	struct config *c = NULL;
+
+	(void)state;
+	write_file("t.yaml", text, strlen(text));
+	if (config_load("t.yaml", &c, &error) != 0)
+		fail_msg("%s", error.text);
+	assert_true(c->announce.on);
+	assert_int_equal(c->announce.table, 254);
+	assert_int_equal(c->announce.metric, 1024);
+	config_free(c);
+	write_file("t.yaml", number, strlen(number));
+	if (config_load("t.yaml", &c, &error) != 0)
+		fail_msg("%s", error.text);
+	assert_int_equal(c->announce.table, 4000000000);
 	config_free(c);
 }
 
@@ -254,6 +284,7 @@ static void test_least(void **state)
 	assert_int_equal(c->telemetry_listen.ss_family, 0);
 	assert_int_equal(c->metrics_listen.ss_family, 0);
 	assert_int_equal(c->services + c->sites + c->edges, 0);
+	assert_false(c->announce.on);
 	config_free(c);
 }
 
@@ -405,6 +436,32 @@ static const struct {
 	 "t.yaml:49: edges[0].key: required: the public key of that edge"},
 	{"edge without address", "    address: \"192.0.2.2:7801\"\n", "",
 	 "t.yaml:49: edges[0].address: required: where its telemetry.listen is"},
+	{"announce: table name", "table: default", "table: nowhere",
+	 "t.yaml:53: announce.table: expected a number or a name in /etc/iproute2/rt_tables, found "
+	 "'nowhere'"},
+	{"announce: table number", "table: default", "table: 4294967296",
+	 "t.yaml:53: announce.table: expected a number or a name in /etc/iproute2/rt_tables, found "
+	 "'4294967296'"},
+	{"announce: the kernel's own table", "table: default", "table: local",
+	 "t.yaml:53: announce.table: expected a table that a routing daemon reads (254, main), "
+	 "found 'local'"},
+	{"announce: table 0", "table: default", "table: 0",
+	 "t.yaml:53: announce.table: expected a table that a routing daemon reads (254, main), "
+	 "found '0'"},
+	{"announce: metric", "metric: 7", "metric: 0",
+	 "t.yaml:54: announce.metric: expected 1..4294967295, found 0"},
+	{"announce: missing interface", "metric: 7", "interface: nope0",
+	 "t.yaml:54: announce.interface: expected an interface of this machine (ip link shows "
+	 "them), found 'nope0'"},
+	{"announce: loopback", "metric: 7", "interface: lo",
+	 "t.yaml:54: announce.interface: expected an interface that swallows packets (a dummy), "
+	 "found the loopback 'lo'"},
+	{"announce: unknown key", "metric: 7", "metrik: 7",
+	 "t.yaml:54: announce.metrik: unknown key"},
+	{"announce: empty", "announce:\n  table: default\n  metric: 7\n", "announce:\n",
+	 "t.yaml:52: announce: empty: expected keys, or {} for all defaults"},
+	{"announce: a list", "announce:\n  table: default\n  metric: 7\n", "announce: [main]\n",
+	 "t.yaml:52: announce: expected keys and values, found a list"},
 	{"service without any site", "    sites: [c, a]\n",
 	 "  - name: x\n    ipv4: 192.0.2.1\n    port: 1\n    sites: x\n",
 	 "t.yaml:32: services[1].sites: expected a list of site names"},
@@ -480,7 +537,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_good),	  cmocka_unit_test(test_least),
 		cmocka_unit_test(test_bad),	  cmocka_unit_test(test_files),
-		cmocka_unit_test(test_truncated),
+		cmocka_unit_test(test_truncated), cmocka_unit_test(test_announce),
 	};
 	char directory[] = "/tmp/test_config.XXXXXX";
 	int failed;

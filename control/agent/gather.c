@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "gather.h"
+#include <math.h>
+
+#define FLOWS_MAX 100e6 /* more is no load but nonsense, and edges refuse it */
+#define TOTAL_MAX 0x1p62
+#define RATE_MAX 1e9
+#define TIME_S_MAX 1e5
+#define SCV_MAX 1e4
+#define SERVERS_MAX 1e6
+
+static void add_metric(struct report_load *out, struct sl_metric metric)
+{
+	if (out->metrics == REPORT_METRICS_MAX || !isfinite(metric.value))
+		return;
+	metric.format = "float";
+	out->metric[out->metrics++] = metric;
+}
+
+static void add_measured(struct report_load *out, const char *type, const char *unit,
+			 const char *source, double value)
+{
+	if (value >= 0)
+		add_metric(out, (struct sl_metric){.type = type,
+						   .unit = unit,
+						   .source = source,
+						   .statistics = "mean",
+						   .window_ms = 1000,
+						   .value = value});
+}
+
+void gather_watched(struct report_load *out, const struct meter_load *load, uint32_t servers,
+		    bool timed, const struct gathered_host *host)
+{
+	static const char measured[] = "directly measured", estimated[] = "estimation";
+
+	*out = (struct report_load){
+		.load = *load, .servers = servers, .cpu_utilisation = host->cpu_utilisation};
+	if (load->sojourn_s > 0)
+		add_measured(out, "delay_raw", "s", measured, load->sojourn_s);
+	if (load->service_time_s > 0)
+		add_measured(out, "compute_delay", "s", timed ? measured : estimated,
+			     load->service_time_s);
+	if (load->requests_per_s > 0)
+		add_measured(out, "requests_per_s", "per_s", measured, load->requests_per_s);
+	add_measured(out, "compute_cpu", "none", measured, host->cpu_utilisation);
+	add_measured(out, "compute_cpu_pressure", "none", measured,
+		     host->pressure->share[PRESSURE_CPU]);
+	add_measured(out, "memory_pressure", "none", measured,
+		     host->pressure->share[PRESSURE_MEMORY]);
+	add_measured(out, "compute_runqueue_delay", "s", measured, host->runqueue_s);
+}
+
+/* The value, if there is one and it can be; else `unknown`. */
+static double known(const struct reading *reading, enum mapping_field field, double most,
+		    double unknown)
+{
+	double value = reading->field[field];
+
+	return value >= 0 && value <= most ? value : unknown; /* NaN is neither */
+}
+
+void gather_more(struct report_load *out, const struct reading *reading)
+{
+	double cpu = known(reading, FIELD_CPU_UTILISATION, INFINITY, -1);
+
+	/* ORCA's and cgroups' may exceed 1 */
+	if (cpu >= 0)
+		out->cpu_utilisation = fmin(cpu, 1);
+	for (unsigned i = 0; i < reading->metrics; i++)
+		add_metric(out, reading->metric[i]);
+}
+
+bool gather_scraped(struct report_load *out, const struct reading *reading, uint32_t servers)
+{
+	double in_flight = known(reading, FIELD_IN_FLIGHT, FLOWS_MAX, -1);
+	double queued = known(reading, FIELD_QUEUED, FLOWS_MAX, 0);
+
+	*out = (struct report_load){.cpu_utilisation = -1};
+	out->servers = (uint32_t)fmax(1, rint(known(reading, FIELD_SERVERS, SERVERS_MAX, servers)));
+	if (in_flight < 0 && isnan(reading->field[FIELD_SERVICE_TIME_S]))
+		return false;
+	in_flight = fmax(in_flight, 0);
+	/* what it calls running beyond what it can work on at the same time, waits */
+	if (in_flight > out->servers) {
+		queued += in_flight - out->servers;
+		in_flight = out->servers;
+	}
+	out->load = (struct meter_load){
+		.in_flight = (uint32_t)lrint(in_flight),
+		.queued = (uint32_t)lrint(fmin(queued, FLOWS_MAX)),
+		.service_time_s = known(reading, FIELD_SERVICE_TIME_S, TIME_S_MAX, 0),
+		.service_scv = known(reading, FIELD_SERVICE_SCV, SCV_MAX, -1),
+		.arrivals_per_s = known(reading, FIELD_ARRIVALS_PER_S, RATE_MAX, 0),
+		.completions_per_s = known(reading, FIELD_COMPLETIONS_PER_S, RATE_MAX, 0),
+		.arrivals = (uint64_t)known(reading, FIELD_ARRIVALS, TOTAL_MAX, 0),
+		.completions = (uint64_t)known(reading, FIELD_COMPLETIONS, TOTAL_MAX, 0),
+	};
+	if (out->load.service_time_s > 0)
+		add_metric(out, (struct sl_metric){.type = "compute_delay",
+						   .unit = "s",
+						   .source = "directly measured",
+						   .statistics = "mean",
+						   .window_ms = 10000,
+						   .value = out->load.service_time_s});
+	gather_more(out, reading);
+	return true;
+}

@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "kernel.h"
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define PROGRAMS 2
+
+extern const char kernel_object[], kernel_object_end[];
+
+struct kernel {
+	struct bpf_object *object;
+	struct kernel_filter *filter; /* shared with the programs */
+	struct bpf_link *link[PROGRAMS];
+	int program[PROGRAMS];
+	unsigned programs; /* loaded */
+	int flows, counts, histograms;
+	unsigned cpus;
+	struct kernel_counts *count;	    /* one per CPU, to read into */
+	struct kernel_histogram *histogram; /* so too */
+};
+
+static int quiet(enum libbpf_print_level level, const char *format, va_list arguments)
+{
+	(void)level, (void)format, (void)arguments;
+	return 0;
+}
+
+static int fill_filter(struct kernel *kernel, const struct kernel_service *service,
+		       unsigned services)
+{
+	struct bpf_map *map = bpf_object__find_map_by_name(kernel->object, ".bss");
+	struct kernel_filter *filter;
+	struct stat net;
+	size_t bytes;
+
+	if (stat("/proc/self/ns/net", &net) < 0)
+		return -errno;
+	filter = map ? (void *)bpf_map__initial_value(map, &bytes) : NULL;
+	if (!filter || bytes < sizeof(*filter))
+		return -EINVAL;
+	filter->net = (uint32_t)net.st_ino;
+	for (unsigned i = 0; i < services; i++) {
+		filter->servers[i] = service[i].servers;
+		if (service[i].port)
+			filter->service_of[service[i].port] = (uint8_t)(i + 1);
+	}
+	return 0;
+}
+
+/* What libbpf held before was only the first content. */
+static int map_filter(struct kernel *kernel)
+{
+	int fd = bpf_object__find_map_fd_by_name(kernel->object, ".bss");
+	void *at = mmap(NULL, sizeof(*kernel->filter), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	if (at == MAP_FAILED)
+		return -errno;
+	kernel->filter = at;
+	return 0;
+}
+
+static int find_maps(struct kernel *kernel)
+{
+	kernel->flows = bpf_object__find_map_fd_by_name(kernel->object, "flows");
+	kernel->counts = bpf_object__find_map_fd_by_name(kernel->object, "counts");
+	kernel->histograms = bpf_object__find_map_fd_by_name(kernel->object, "histograms");
+	kernel->count = calloc(kernel->cpus, sizeof(*kernel->count));
+	kernel->histogram = calloc(kernel->cpus, sizeof(*kernel->histogram));
+	if (kernel->flows < 0 || kernel->counts < 0 || kernel->histograms < 0)
+		return -ENOENT;
+	return kernel->count && kernel->histogram ? map_filter(kernel) : -ENOMEM;
+}
+
+static struct bpf_program *program_find(const struct kernel *kernel, unsigned i)
+{
+	static const char *const name[PROGRAMS] = {"state_changes", "program_reads"};
+
+	return bpf_object__find_program_by_name(kernel->object, name[i]);
+}
+
+static int attach(struct kernel *kernel)
+{
+	for (unsigned i = 0; i < kernel->programs; i++) {
+		struct bpf_program *program = program_find(kernel, i);
+
+		kernel->program[i] = bpf_program__fd(program);
+		kernel->link[i] = bpf_program__attach(program);
+		if (!kernel->link[i])
+			return -errno;
+	}
+	return 0;
+}
+
+static int load(struct kernel *kernel, const struct kernel_service *service, unsigned services)
+{
+	const size_t bytes = (size_t)(kernel_object_end - kernel_object);
+	int cpus = libbpf_num_possible_cpus(), err;
+
+	if (cpus < 1)
+		return -EINVAL;
+	kernel->cpus = (unsigned)cpus;
+	kernel->object = bpf_object__open_mem(kernel_object, bytes, NULL);
+	if (!kernel->object)
+		return -errno;
+	err = fill_filter(kernel, service, services);
+	for (unsigned i = 0; i < PROGRAMS; i++)
+		bpf_program__set_autoload(program_find(kernel, i), i < kernel->programs);
+	if (!err)
+		err = bpf_object__load(kernel->object);
+	if (!err)
+		err = find_maps(kernel);
+	return err ? err : attach(kernel);
+}
+
+static void explain(int err, char why[160])
+{
+	if (access("/sys/kernel/btf/vmlinux", R_OK) < 0)
+		snprintf(why, 160, "the kernel has no BTF (/sys/kernel/btf/vmlinux: %s)",
+			 strerror(errno));
+	else if (err == -EPERM)
+		snprintf(why, 160, "BPF is not allowed: it wants CAP_BPF and CAP_PERFMON");
+	else
+		snprintf(why, 160, "the kernel does not take our BPF programs: %s", strerror(-err));
+}
+
+int kernel_open(struct kernel **out, const struct kernel_service *service, unsigned services,
+		bool requests, char why[160])
+{
+	struct kernel *kernel;
+	int err;
+
+	if (services < 1 || services > KERNEL_SERVICES_MAX)
+		return -EINVAL;
+	kernel = calloc(1, sizeof(*kernel));
+	if (!kernel) {
+		explain(-ENOMEM, why);
+		return -ENOMEM;
+	}
+	kernel->programs = requests ? PROGRAMS : 1;
+	libbpf_set_print(quiet);
+	err = load(kernel, service, services);
+	if (err < 0) {
+		explain(err, why);
+		kernel_close(kernel);
+		return err;
+	}
+	*out = kernel;
+	return 0;
+}
+
+void kernel_close(struct kernel *kernel)
+{
+	if (!kernel)
+		return;
+	for (unsigned i = 0; i < PROGRAMS; i++)
+		bpf_link__destroy(kernel->link[i]);
+	bpf_object__close(kernel->object);
+	if (kernel->filter)
+		munmap(kernel->filter, sizeof(*kernel->filter));
+	free(kernel->histogram);
+	free(kernel->count);
+	free(kernel);
+}
+
+/* Both maps' values are arrays of __u64, and of each the sum is wanted. */
+static int read_sum(int map, unsigned service, uint64_t *each, unsigned cpus, uint64_t *out,
+		    size_t bytes)
+{
+	const size_t words = bytes / sizeof(uint64_t);
+
+	if (bpf_map_lookup_elem(map, &service, each) < 0)
+		return -errno;
+	memset(out, 0, bytes);
+	for (unsigned i = 0; i < cpus; i++)
+		for (size_t j = 0; j < words; j++)
+			out[j] += each[i * words + j];
+	return 0;
+}
+
+int kernel_read(struct kernel *kernel, unsigned service, struct kernel_counts *out)
+{
+	return read_sum(kernel->counts, service, (uint64_t *)kernel->count, kernel->cpus,
+			(uint64_t *)out, sizeof(*out));
+}
+
+int kernel_histogram(struct kernel *kernel, unsigned service, struct kernel_histogram *out)
+{
+	return read_sum(kernel->histograms, service, (uint64_t *)kernel->histogram, kernel->cpus,
+			(uint64_t *)out, sizeof(*out));
+}
+
+uint64_t kernel_missed(const struct kernel *kernel)
+{
+	uint64_t missed = 0;
+
+	for (unsigned i = 0; i < kernel->programs; i++) {
+		struct bpf_prog_info info = {0};
+		uint32_t bytes = sizeof(info);
+
+		if (bpf_obj_get_info_by_fd(kernel->program[i], &info, &bytes) == 0)
+			missed += info.recursion_misses;
+	}
+	return missed;
+}
+
+static void change_present(struct kernel *kernel, unsigned service, int64_t by)
+{
+	__atomic_fetch_add(&kernel->filter->present[service], by, __ATOMIC_RELAXED);
+}
+
+uint32_t kernel_present(const struct kernel *kernel, unsigned service)
+{
+	int64_t present = __atomic_load_n(&kernel->filter->present[service], __ATOMIC_RELAXED);
+
+	return present > 0 ? (uint32_t)present : 0; /* the table changes before the number does */
+}
+
+bool kernel_know(struct kernel *kernel, unsigned service, uint64_t cookie)
+{
+	const struct kernel_flow flow = {.service = service};
+
+	change_present(kernel, service, 1);
+	if (bpf_map_update_elem(kernel->flows, &cookie, &flow, BPF_NOEXIST) == 0)
+		return true;
+	change_present(kernel, service, -1);
+	return false;
+}
+
+bool kernel_forget(struct kernel *kernel, unsigned service, uint64_t cookie)
+{
+	if (bpf_map_delete_elem(kernel->flows, &cookie) < 0)
+		return false;
+	change_present(kernel, service, -1);
+	return true;
+}
+
+/* Deleting the key that the walk stands on starts it again: hence the bound, and the doubles. */
+void kernel_each(struct kernel *kernel, kernel_each_flow *each, void *context)
+{
+	uint64_t cookie, next;
+
+	if (bpf_map_get_next_key(kernel->flows, NULL, &next) < 0)
+		return;
+	for (unsigned i = 0; i < 2 * KERNEL_FLOWS_MAX; i++) {
+		struct kernel_flow flow;
+
+		cookie = next;
+		if (bpf_map_lookup_elem(kernel->flows, &cookie, &flow) == 0)
+			each(context, flow.service, cookie);
+		if (bpf_map_get_next_key(kernel->flows, &cookie, &next) < 0)
+			return;
+	}
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * One endpoint asked again and again by HTTP, its answer read by a mapping. A request that takes
+ * longer than the interval, or than 2 s, is given up; an answer over 8 MiB is refused. Whatever is
+ * strange is told once, counted, and told again only after it was well in between.
+ *
+ * Runs on the caller's event loop; nothing blocks.
+ */
+#pragma once
+
+#include "config.h"
+#include "mapping.h"
+#include <event2/event.h>
+
+struct scrape;
+
+/* -errno; error says why. `service` must outlive it. */
+int scrape_open(struct scrape **out, const struct agent_service *service, struct event_base *base,
+		char error[240]);
+void scrape_close(struct scrape *scrape);
+
+/* Fills *out if the last good answer is not older than three intervals; else false. */
+bool scrape_read(const struct scrape *scrape, uint64_t now_ns, struct reading *out);
+
+/* One line on stderr. */
+void scrape_summary(const struct scrape *scrape);
