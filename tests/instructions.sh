@@ -41,4 +41,4 @@ if ! command -v valgrind >/dev/null; then
 fi
 count pinned-ipv4 ipv4-tcp 4096 320
 count pinned-ipv6 ipv6-tcp 4096 320
-count new-flow-ipv4 ipv4-tcp 0 560
+count new-flow-ipv4 ipv4-tcp 0 760
