@@ -39,6 +39,6 @@ if ! command -v valgrind >/dev/null; then
     echo "not ok instructions: valgrind is missing (apt-get install valgrind)"
     exit 1
 fi
-count pinned-ipv4 ipv4-tcp 4096 320
-count pinned-ipv6 ipv6-tcp 4096 320
+count pinned-ipv4 ipv4-tcp 4096 360
+count pinned-ipv6 ipv6-tcp 4096 360
 count new-flow-ipv4 ipv4-tcp 0 760
