@@ -53,11 +53,14 @@ END
     lab_in edge sysctl -qw net.bridge.bridge-nf-call-iptables=0 2>/dev/null || true
 }
 
+# It ends when its standard input does: a pipe that this script holds open.
 testpmd_up() {
-    lab_start testpmd edge sh -c 'sleep 1000 | exec dpdk-testpmd --no-huge -m 256 --no-pci \
-        --lcores 0@0,1@1 \
+    [ -p "$LAB_DIR/stdin" ] || mkfifo "$LAB_DIR/stdin"
+    exec 9<>"$LAB_DIR/stdin"
+    lab_start testpmd edge sh -c 'exec dpdk-testpmd --no-huge -m 256 --no-pci --file-prefix=bench-$$ --lcores 0@0,1@1 \
         --vdev net_af_xdp0,iface=c0,busy_budget=0 --vdev net_af_xdp1,iface=o0,busy_budget=0 \
-        -- --auto-start --forward-mode=io --nb-cores=1 --no-mlockall --total-num-mbufs=16384'
+        -- --auto-start --forward-mode=io --nb-cores=1 --no-mlockall --total-num-mbufs=16384 \
+        <"$0"' "$LAB_DIR/stdin"
     lab_wait 10 "testpmd forwards" one_passes testpmd-af-xdp
 }
 
@@ -107,7 +110,12 @@ measure() {
     echo $((COUNT - $(wc -l <"$LAB_DIR/$1.$2"))) >"$LAB_DIR/$1.$2.lost"
     case $1 in
     kernel-bridge) ip -n "$(lab_ns edge)" link del br0 ;;
-    testpmd-af-xdp) lab_stop testpmd ;;
+    testpmd-af-xdp)
+        lab_stop testpmd
+        for port in c0 o0; do # it leaves its program there
+            ip -n "$(lab_ns edge)" link set dev "$port" xdp off
+        done
+        ;;
     suanlu)
         lab_stop control-edge
         lab_stop dataplane-edge
@@ -145,7 +153,7 @@ done
 printf '%-16s %9s %9s %9s %6s   %d rounds of %d requests\n' case 'p50 µs' 'p99 µs' 'p99.9 µs' lost \
     "$ROUNDS" "$COUNT"
 for case in "${CASES[@]}"; do
-    cat "$LAB_DIR/$case".[0-9] "$LAB_DIR/$case".[0-9][0-9] 2>/dev/null | sort -n |
+    for ((round = 1; round <= ROUNDS; round++)); do cat "$LAB_DIR/$case.$round"; done | sort -n |
         awk '{ v[NR] = $1 } END { for (i = 1; i <= 1000; i++) { k = int(i * NR / 1000)
             print v[k < 1 ? 1 : k] / 1000, i / 1000 } }' >"$LAB_DIR/$case.cdf"
     lost=$(cat "$LAB_DIR/$case".*.lost | awk '{ n += $1 } END { print n }')

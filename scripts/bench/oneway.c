@@ -66,9 +66,10 @@ static int packet_socket(const char *ns, const char *interface)
 
 static uint16_t checksum(const void *header, unsigned words)
 {
-	const uint16_t *word = header;
+	uint16_t word[32];
 	uint32_t sum = 0;
 
+	memcpy(word, header, words * sizeof(*word));
 	for (unsigned i = 0; i < words; i++)
 		sum += word[i];
 	sum = (sum & 0xffff) + (sum >> 16);
