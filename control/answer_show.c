@@ -80,7 +80,7 @@ static json_t *member_json(const struct control *control, unsigned service, unsi
 	bool known = e->last_report_s >= 0;
 	double busy = e->arrivals_per_s * e->service_time_s / e->servers;
 
-	return json_pack("{s:s, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
+	return json_pack("{s:s, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
 			 control->config->service[service].name, "servers", (int)e->servers,
 			 "service_time_ms",
 			 number(known && e->service_time_s > 0 ? 1000 * e->service_time_s : NAN),
@@ -89,7 +89,8 @@ static json_t *member_json(const struct control *control, unsigned service, unsi
 			 number(known ? e->arrivals_per_s : NAN), "background_per_s",
 			 number(known ? e->background_per_s : NAN), "utilisation",
 			 number(known ? busy : NAN), "response_ms",
-			 number(1000 * route->response_s[k]), "weight",
+			 number(1000 * route->response_s[k]), "reported_response_ms",
+			 number(known ? 1000 * estimate_response_s(e) : NAN), "weight",
 			 number(routes_published_share(&control->routes, service, k)),
 			 "new_flows_per_s", number(member->own_per_s));
 }

@@ -133,6 +133,15 @@ static void show_response(const struct control *control, unsigned service, unsig
 	sample(out, "response_seconds", labels, control->routes.service[service].response_s[k]);
 }
 
+static void show_reported_response(const struct control *control, unsigned service, unsigned k,
+				   const char *labels, struct evbuffer *out)
+{
+	const struct estimate *e = &control->state.service[service].member[k].estimate;
+
+	sample(out, "reported_response_seconds", labels,
+	       e->last_report_s >= 0 ? estimate_response_s(e) : NAN);
+}
+
 static double if_reported(const struct control *control, unsigned service, unsigned k, double value)
 {
 	bool known = control->state.service[service].member[k].estimate.last_report_s >= 0;
@@ -179,6 +188,9 @@ static void member_families(const struct control *control, struct evbuffer *out)
 	family(out, "response_seconds", "gauge", "seconds",
 	       "Predicted waiting and service time at a site.");
 	members(control, out, show_response);
+	family(out, "reported_response_seconds", "gauge", "seconds",
+	       "The same by the site's reports.");
+	members(control, out, show_reported_response);
 	family(out, "in_flight", "gauge", NULL, "Flows being worked on, as the site reported.");
 	members(control, out, show_in_flight);
 	family(out, "queued", "gauge", NULL, "Flows waiting, as the site reported.");
@@ -204,6 +216,13 @@ static void services(const struct control *control, struct evbuffer *out)
 		snprintf(labels, sizeof(labels), "service=\"%s\"",
 			 control->config->service[i].name);
 		sample(out, "predicted_seconds", labels, control->routes.service[i].predicted_s);
+	}
+	family(out, "regret_seconds", "gauge", "seconds",
+	       "What the published weights cost a new flow above the model's optimum, mean.");
+	for (unsigned i = 0; i < control->config->services; i++) {
+		snprintf(labels, sizeof(labels), "service=\"%s\"",
+			 control->config->service[i].name);
+		sample(out, "regret_seconds", labels, control->routes.service[i].regret_s);
 	}
 }
 

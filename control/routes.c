@@ -128,7 +128,8 @@ static double other_delay_s(const struct routes *routes, unsigned service, unsig
 	    delay_s > s->max_delay_s)
 		return INFINITY;
 	/* Drained or too far for this node only: the state of its reports still counts. */
-	if (estimate_state(&state->service[service].member[k].estimate, now_s) != ESTIMATE_FRESH)
+	if (use != ROUTES_USABLE &&
+	    estimate_state(&state->service[service].member[k].estimate, now_s) != ESTIMATE_FRESH)
 		return INFINITY;
 	return delay_s;
 }
@@ -153,15 +154,58 @@ static void describe_edge(const struct routes *routes, unsigned service, unsigne
 	}
 }
 
+/*
+ * What seems to come from nowhere at one site and is missing at another only went there by another
+ * share than thought: background counts as far as the excess of all sites together does.
+ */
+static double background_part(const struct state_member *member, unsigned sites, double now_s)
+{
+	double all = 0, positive = 0;
+
+	for (unsigned k = 0; k < sites; k++) {
+		const struct estimate *estimate = &member[k].estimate;
+		if (estimate_state(estimate, now_s) != ESTIMATE_FRESH)
+			continue;
+		all += estimate->excess_per_s;
+		positive += fmax(0, estimate->excess_per_s);
+	}
+	return positive > 0 ? fmax(0, all) / positive : 0;
+}
+
+/* Sites that never reported work as fast as the others do, as far as anybody knows. */
+static void describe_unheard(const struct state_member *member, unsigned sites,
+			     struct solve_site *out)
+{
+	double sum_s = 0, servers = 0;
+
+	for (unsigned k = 0; k < sites; k++) {
+		const struct estimate *estimate = &member[k].estimate;
+		if (estimate->last_report_s < 0 || !(estimate->service_time_s > 0))
+			continue;
+		sum_s += estimate->servers * estimate->service_time_s;
+		servers += estimate->servers;
+	}
+	for (unsigned k = 0; servers > 0 && k < sites; k++)
+		if (member[k].estimate.last_report_s < 0)
+			out[k].queue.service_time_s = sum_s / servers;
+}
+
 static void describe_sites(const struct state *state, unsigned service, double now_s,
 			   struct solve_site *out)
 {
-	for (unsigned k = 0; k < state->config->service[service].sites; k++) {
-		const struct estimate *estimate = &state->service[service].member[k].estimate;
+	struct state_member *member = state->service[service].member;
+	unsigned sites = state->config->service[service].sites;
+	double part = background_part(member, sites, now_s);
 
+	for (unsigned k = 0; k < sites; k++) {
+		struct estimate *estimate = &member[k].estimate;
+
+		out[k].background_per_s = part * fmax(0, estimate->background_per_s);
+		estimate->inflow_per_s =
+			member[k].own_per_s + member[k].others_per_s + out[k].background_per_s;
 		out[k].queue = estimate_queue(estimate, now_s);
-		out[k].background_per_s = fmax(0, estimate->background_per_s);
 	}
+	describe_unheard(member, sites, out);
 }
 
 /* What the other edges send each member, by their demand and the solution. */
@@ -176,6 +220,20 @@ static void attribute(const struct routes *routes, unsigned service, const struc
 		for (unsigned i = 0; i < routes->edges; i++)
 			if (i != routes->own)
 				s->member[k].others_per_s += edge[i].demand_per_s * route->x[i][k];
+	}
+}
+
+/* The same while all edges send by capacity: as this one does. */
+static void attribute_alike(const struct routes *routes, unsigned service)
+{
+	const struct state *state = routes->state;
+	struct state_service *s = &state->service[service];
+
+	for (unsigned k = 0; k < state->config->service[service].sites; k++) {
+		s->member[k].others_per_s = 0;
+		for (unsigned i = 0; i < state->config->edges; i++)
+			s->member[k].others_per_s += state->edge[i].demand_per_s[service] *
+						     routes->service[service].target[k];
 	}
 }
 
@@ -258,6 +316,27 @@ static void predict(const struct routes *routes, unsigned service, struct route 
 	}
 }
 
+/* RFC 10054 R15: how good is the selection, by the model, while it runs? */
+static void judge(const struct routes *routes, unsigned service, struct route *route,
+		  const struct solve_site *site)
+{
+	const struct state *state = routes->state;
+	const struct config_service *s = &state->config->service[service];
+	double demand = state->service[service].demand_per_s, cost = 0;
+
+	for (unsigned k = 0; k < s->sites; k++) {
+		double others =
+			state->service[service].member[k].others_per_s + site[k].background_per_s;
+		double now = demand * route->weight[k] / ROUTES_WEIGHT_SUM;
+		double best = demand * route->target[k];
+
+		cost += (now - best) * state->config->site[s->site[k]].delay_s;
+		cost += (others + now) * queue_response_s(&site[k].queue, others + now);
+		cost -= (others + best) * queue_response_s(&site[k].queue, others + best);
+	}
+	route->regret_s = route->basis == ROUTES_LOAD && demand > 0 ? fmax(0, cost / demand) : NAN;
+}
+
 /* To weights; true if they differ from the published ones by enough. */
 static bool quantise(struct route *route, unsigned sites)
 {
@@ -283,6 +362,12 @@ static bool quantise(struct route *route, unsigned sites)
 	return worth;
 }
 
+static void count_sent(struct state_member *member, unsigned sites, double elapsed_s)
+{
+	for (unsigned k = 0; k < sites; k++)
+		member[k].sent += elapsed_s * (member[k].own_per_s + member[k].others_per_s);
+}
+
 bool routes_update(struct routes *routes, unsigned service, double now_s)
 {
 	struct route *route = &routes->service[service];
@@ -293,6 +378,8 @@ bool routes_update(struct routes *routes, unsigned service, double now_s)
 	bool first = route->moved_s == 0;
 
 	usable_log(state, service, route->basis, basis, first);
+	if (!first)
+		count_sent(state->service[service].member, sites, now_s - route->moved_s);
 	route->basis = basis;
 	describe_sites(state, service, now_s, site);
 	if (basis == ROUTES_NOTHING)
@@ -301,13 +388,16 @@ bool routes_update(struct routes *routes, unsigned service, double now_s)
 		target_held(routes, service, route);
 	else if (state->config->steering == CONFIG_STEERING_NEAREST)
 		target_nearest(routes, service, route);
-	else if (basis == ROUTES_CAPACITY)
+	else if (basis == ROUTES_CAPACITY) {
 		target_capacity(routes, service, route);
-	else if (!target_solve(routes, service, route, site, now_s))
+		attribute_alike(routes, service);
+	} else if (!target_solve(routes, service, route, site, now_s))
 		target_held(routes, service, route);
 	if (basis == ROUTES_LOAD || basis == ROUTES_CAPACITY)
 		remember(route, now_s);
 	move(routes, route, sites, now_s);
 	predict(routes, service, route, site);
-	return quantise(route, sites);
+	bool worth = quantise(route, sites);
+	judge(routes, service, route, site);
+	return worth;
 }

@@ -22,7 +22,7 @@ enum routes_use {
 	ROUTES_LABEL,  /* lacks one that the service requires */
 	ROUTES_DELAY,  /* farther than the service allows */
 	ROUTES_SILENT, /* its reports stopped */
-	ROUTES_NEVER,  /* it never reported, and others do */
+	ROUTES_NEVER,  /* it never reported, and others have for as long as a report is valid */
 };
 
 /* What the weights of a service stand on. */
@@ -43,10 +43,14 @@ struct route {
 	double response_s[SL_CANDIDATES_MAX];	  /* predicted at that; NaN: no report */
 	double marginal_s[SL_CANDIDATES_MAX];	  /* with the path delay; NaN: no report */
 	double predicted_s; /* mean delay + response of this node's flows; NaN: no report */
+	/* What the published weights cost each of this node's flows above the optimum of the
+	 * model, for all flows that meet them; NaN: nothing is known, or no flow comes. */
+	double regret_s;
 	/* Targets of one to two seconds ago: what "the last routes" are once all reports have
 	 * stopped, since the one that stopped last had everything for a moment. */
 	double past[2][SL_CANDIDATES_MAX];
 	double past_s;	/* when past[0] was taken; 0: never */
+	double first_s; /* when the first site ever reported; 0: none did */
 	double heard_s; /* first report after all had stopped; 0: none since */
 	double moved_s; /* when the shares last moved; 0: never */
 	solve_row *x;	/* by edge, this one included, sorted by name */

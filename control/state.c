@@ -7,6 +7,7 @@
 
 #define VALID_MS 500 /* telemetry.proto: what 0 stands for */
 #define EDGE_VALIDITIES 5
+#define MEAN_FROM_S 0.25
 
 static int name_add(struct hsearch_data *names, const char *name, unsigned index)
 {
@@ -129,6 +130,17 @@ static void take_labels(struct state_site *site, const Suanlu__Report *report)
 			strcpy(site->label[site->labels++], report->labels[i]);
 }
 
+/* What all edges sent since the last report; of a short time the present rate says it better. */
+static double sent_per_s(struct state_member *member, double now_s)
+{
+	double interval_s = now_s - member->reported_s, sent = member->sent - member->sent_before;
+	bool mean = member->reported_s > 0 && interval_s > MEAN_FROM_S && sent > 0;
+
+	member->reported_s = now_s;
+	member->sent_before = member->sent;
+	return mean ? sent / interval_s : member->own_per_s + member->others_per_s;
+}
+
 static int member_at(const struct config_service *service, unsigned site)
 {
 	for (unsigned k = 0; k < service->sites; k++)
@@ -153,8 +165,7 @@ void state_site_report(struct state *state, unsigned site, const Suanlu__Report 
 		if (k < 0)
 			continue;
 		estimate_report(&service->member[k].estimate, report->load[i], now_s, measured_s,
-				valid_for_s(report),
-				service->member[k].own_per_s + service->member[k].others_per_s);
+				valid_for_s(report), sent_per_s(&service->member[k], now_s));
 		service->dirty = true;
 		if (service->cause_ns == 0)
 			service->cause_ns = received_ns;

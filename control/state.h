@@ -27,6 +27,8 @@ struct state_member {
 	struct estimate estimate;
 	double own_per_s;    /* new flows that this node sends there */
 	double others_per_s; /* the same of the other edges, by their demand and our solution */
+	double sent;	     /* integral of both; routes.c */
+	double sent_before, reported_s; /* at the last report; 0: none yet */
 };
 
 struct state_service {

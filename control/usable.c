@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "usable.h"
 #include "log.h"
+#include <math.h>
 
 #define RETURN_S 0.25 /* longer than an agent's interval */
 
@@ -32,8 +33,26 @@ static bool coming_back(struct route *route, unsigned silent, double now_s)
 }
 
 /*
+ * Sites do not send their first reports at one instant either: who has not said anything yet is
+ * waited for as long as the reports of the others are valid, at least one interval.
+ */
+static bool first_is_due(struct route *route, const struct state_member *member, unsigned sites,
+			 double now_s)
+{
+	double valid_s = 0;
+
+	for (unsigned k = 0; k < sites; k++)
+		if (estimate_state(&member[k].estimate, now_s) == ESTIMATE_FRESH)
+			valid_s = fmax(valid_s, member[k].estimate.valid_until_s -
+							member[k].estimate.measured_at_s);
+	if (route->first_s == 0)
+		route->first_s = now_s;
+	return now_s - route->first_s >= valid_s;
+}
+
+/*
  * 1. Excluded members are never used.
- * 2. If any of the rest is fresh, only fresh ones are used.
+ * 2. If any of the rest is fresh, only fresh ones are used, and those whose first report is due.
  * 3. If none ever reported, all are, by capacity.
  * 4. If reports were there and all stopped, the fault is more likely on our side than at all
  *    sites at once: the last routes stay.
@@ -61,11 +80,14 @@ enum routes_basis usable_decide(const struct routes *routes, unsigned service, d
 	}
 	if (coming_back(route, count[ESTIMATE_SILENT], now_s))
 		return ROUTES_HELD;
+	bool due = first_is_due(route, member, sites, now_s);
 	for (unsigned k = 0; k < sites; k++) {
 		enum estimate_state at = estimate_state(&member[k].estimate, now_s);
 
 		if (route->use[k] == ROUTES_USABLE && at != ESTIMATE_FRESH)
-			route->use[k] = at == ESTIMATE_NEVER ? ROUTES_NEVER : ROUTES_SILENT;
+			route->use[k] = at == ESTIMATE_SILENT ? ROUTES_SILENT
+					: due		      ? ROUTES_NEVER
+							      : ROUTES_USABLE;
 	}
 	return ROUTES_LOAD;
 }

@@ -124,6 +124,7 @@ static void load_cells(struct table *table, const json_t *load)
 	table_number(table, load, "background_per_s", 1, 1);
 	table_number(table, load, "utilisation", 100, 0);
 	table_number(table, load, "response_ms", 1, 1);
+	table_number(table, load, "reported_response_ms", 1, 1);
 	table_number(table, load, "weight", 100, 1);
 	table_number(table, load, "new_flows_per_s", 1, 1);
 }
@@ -131,9 +132,10 @@ static void load_cells(struct table *table, const json_t *load)
 static void show_sites(const json_t *answer)
 {
 	static const char *const header[] = {
-		"SITE",		"REPORTS",   ">AGE ms",	     ">DELAY ms",   "SERVICE",	 ">SERVERS",
-		">SERVICE ms",	">BUSY",     ">QUEUED",	     ">ARRIVALS/s", ">OTHERS/s", ">USED %",
-		">RESPONSE ms", ">WEIGHT %", ">NEW FLOWS/s", NULL};
+		"SITE",		"REPORTS",     ">AGE ms",      ">DELAY ms",    "SERVICE",
+		">SERVERS",	">SERVICE ms", ">BUSY",	       ">QUEUED",      ">ARRIVALS/s",
+		">OTHERS/s",	">USED %",     ">RESPONSE ms", ">REPORTED ms", ">WEIGHT %",
+		">NEW FLOWS/s", NULL};
 	const json_t *site, *load;
 	double arrivals = 0, new_flows = 0, queued = 0;
 	struct table table;
@@ -148,7 +150,7 @@ static void show_sites(const json_t *answer)
 		}
 		if (json_array_size(services) == 0) {
 			site_cells(&table, site);
-			table_empty(&table, 11);
+			table_empty(&table, 12);
 		}
 		arrivals += sum_of(services, "arrivals_per_s");
 		new_flows += sum_of(services, "new_flows_per_s");
@@ -158,7 +160,7 @@ static void show_sites(const json_t *answer)
 	table_empty(&table, 7);
 	table_cell(&table, "%.0f", queued);
 	table_cell(&table, "%.1f", arrivals);
-	table_empty(&table, 4);
+	table_empty(&table, 5);
 	table_cell(&table, "%.1f", new_flows);
 	table_print(&table);
 }

@@ -13,7 +13,10 @@
 #define SERVICE_SIGMAS 7.0     /* work is skewed: more than for counts is still chance */
 #define SERVICE_NOMINAL_S 0.01 /* while nobody said; alike everywhere */
 #define SCV_MAX 100.0
-#define STEADY_UTILISATION 0.9 /* a queue of more than this would make is backlog */
+#define ROLL_STEPS 16
+#define ROLL_MAX_S 5.0
+#define FADE_S 1.0
+#define FADE_DRAINS 2
 
 void estimate_init(struct estimate *estimate, uint32_t servers_max)
 {
@@ -23,6 +26,7 @@ void estimate_init(struct estimate *estimate, uint32_t servers_max)
 		.servers = servers_max,
 		.scv_service = 1,
 		.last_report_s = -1,
+		.inflow_per_s = -1,
 	};
 }
 
@@ -197,6 +201,8 @@ void estimate_report(struct estimate *estimate, const Suanlu__ServiceLoad *load,
 	estimate->servers = estimate->servers_max;
 	if (load->servers > 0 && load->servers < estimate->servers_max)
 		estimate->servers = load->servers;
+	double flows = (double)load->in_flight + load->queued;
+	estimate->flows += (first ? 1 : gain(interval_s)) * (flows - estimate->flows);
 	estimate->in_flight = load->in_flight;
 	estimate->queued = load->queued;
 	estimate->last_report_s = now_s;
@@ -204,17 +210,43 @@ void estimate_report(struct estimate *estimate, const Suanlu__ServiceLoad *load,
 	estimate->valid_until_s = measured_at_s + valid_for_s;
 }
 
-/* Seconds to drain what waits beyond what this load makes wait in the long run anyway. */
+double estimate_flows_now(const struct estimate *estimate, const struct queue *queue, double now_s)
+{
+	double age_s = fmax(0, now_s - estimate->measured_at_s);
+	double servers = estimate->servers;
+	/* who lets flows wait is busy, whatever it counts as in flight */
+	double flows = estimate->queued > 0 ? servers + estimate->queued : estimate->in_flight;
+	double inflow =
+		estimate->inflow_per_s >= 0 ? estimate->inflow_per_s : estimate->arrivals_per_s;
+	double step_s = fmin(age_s, ROLL_MAX_S) / ROLL_STEPS;
+	double ended = -expm1(-step_s / queue->service_time_s);
+
+	for (unsigned i = 0; i < ROLL_STEPS; i++) {
+		if (flows < servers)
+			flows += ended * (inflow * queue->service_time_s - flows);
+		else
+			flows += step_s * (inflow - servers / queue->service_time_s);
+	}
+	return flows;
+}
+
+/*
+ * Seconds to drain what waits. The older the report, the less it says, but of a long queue for
+ * longer than of a short one: until that one would have drained.
+ */
 static double backlog_s(const struct estimate *estimate, const struct queue *queue, double now_s)
 {
-	double capacity = queue_capacity_per_s(queue);
 	double age_s = fmax(0, now_s - estimate->measured_at_s);
-	double waiting = estimate->queued + (estimate->arrivals_per_s - capacity) * age_s;
-	double steady =
-		queue_waiting(queue, fmin(estimate->arrivals_per_s, STEADY_UTILISATION * capacity));
+	double waiting = estimate_flows_now(estimate, queue, now_s) - estimate->servers;
+	double capacity = queue_capacity_per_s(queue);
+	double worth_s = FADE_S + FADE_DRAINS * estimate->queued / capacity;
 
-	/* without a waiting flow at the measurement, free servers took what has come since */
-	return estimate->queued > 0 ? fmax(0, waiting - steady) / capacity : 0;
+	return fmax(0, waiting) / capacity * exp(-age_s / worth_s);
+}
+
+double estimate_response_s(const struct estimate *estimate)
+{
+	return estimate->arrivals_per_s > 0 ? estimate->flows / estimate->arrivals_per_s : NAN;
 }
 
 struct queue estimate_queue(const struct estimate *estimate, double now_s)

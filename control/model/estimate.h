@@ -34,6 +34,8 @@ struct estimate {
 	/* rates; they mean nothing unless fresh */
 	uint64_t arrivals_total, completions_total;
 	double arrivals_per_s, background_per_s; /* smoothed */
+	double flows;				 /* in flight and queued, smoothed */
+	double inflow_per_s; /* set by its owner: what goes there now; negative: as reported */
 	/* bookkeeping of estimate.c */
 	double service_flows;		  /* how many are in the mean service time */
 	double sent_per_s;		  /* at the last report */
@@ -59,3 +61,13 @@ enum estimate_state estimate_state(const struct estimate *estimate, double now_s
  * Without a known service time every site has the same nominal one: then servers decide.
  */
 struct queue estimate_queue(const struct estimate *estimate, double now_s);
+
+/*
+ * Flows at the site now: the reported number moved over the report's age. Servers that are free
+ * fill towards the offered load as fast as flows end; a queue grows by what comes and drains by
+ * what all servers finish. queue: of estimate_queue; its backlog_s is not used.
+ */
+double estimate_flows_now(const struct estimate *estimate, const struct queue *queue, double now_s);
+
+/* Mean response as the site's reports have it, by Little's law; NaN: nothing arrives. */
+double estimate_response_s(const struct estimate *estimate);

@@ -19,7 +19,7 @@ struct queue {
 	double service_time_s; /* > 0, mean */
 	double scv;	       /* (ca2 + cs2) / 2, >= 0 */
 	double cap;	       /* utilisation, 0 < cap < 1, default QUEUE_CAP */
-	double backlog_s;      /* drain time of what is queued beyond the steady state, >= 0 */
+	double backlog_s;      /* drain time of what waits there now, >= 0 */
 };
 
 /*

@@ -4,15 +4,16 @@
 #include <string.h>
 
 #define STEPS_MAX 80
-#define CENTRING 0.1	      /* of the mean complementarity: where the next step aims */
-#define BOUNDARY 0.99	      /* of the way to the first zero */
-#define COMPLEMENTARITY 1e-13 /* mean of x r, of the least price: near enough */
-#define RESIDUAL 1e-9
+#define CENTRING 0.1	     /* of the mean complementarity: where the next step aims */
+#define BOUNDARY 0.99	     /* of the way to the first zero */
+#define COMPLEMENTARITY 1e-9 /* mean of x r, of the least price: near enough */
+#define RESIDUAL 1e-6
 #define NOISE 1e-10
 #define CLOSE_STEPS_MAX 4
 #define POLISH_STEPS 100
 #define POLISHED 1e-8
 #define PROXIMAL 1e-9
+#define FLAT 1e-200 /* a slope of nothing */
 #define SHARE_MIN 1e-12
 
 /*
@@ -96,10 +97,9 @@ static void start(struct interior *in)
  * row sums dominance[i] > 0. Elimination on these two never subtracts (Alfa, Xue and Ye 2002), so
  * it is exact to rounding although the weights in A span more than the digits of a double.
  */
-static void eliminate(struct interior *in, double *dominance, double *b)
+static void eliminate(struct interior *in, unsigned n, double *dominance, double *b)
 {
 	double pivot[SOLVE_EDGES_MAX];
-	unsigned n = in->edges;
 
 	for (unsigned k = 0; k < n; k++) {
 		const double *row = in->matrix[k];
@@ -128,48 +128,117 @@ static double pull(const struct interior *in, unsigned e, unsigned j)
 }
 
 /*
- * Newton's equations, reduced to the edges. With w = d x / r, H = M', W_j = sum_i w_ij,
+ * Newton's equations. With w = d x / r, H = M', W_j = sum_i w_ij,
  *	d dx_ij = w_ij (pull_ij + dlambda_i - H_j dL_j)
  *	dL_j = sum_i w_ij (pull_ij + dlambda_i) / (1 + H_j W_j)
- * and sum_j dx_ij = 0 leave a system in dlambda.
+ * and sum_j dx_ij = 0 leave a system in dlambda, of edges; or, dlambda eliminated, one in
+ * y = H dL, of sites. Both are of the kind that eliminate() solves; the smaller one is taken.
  */
-static void direction(struct interior *in)
-{
-	double w[SOLVE_EDGES_MAX][SL_CANDIDATES_MAX], all[SL_CANDIDATES_MAX] = {0};
-	double pulled[SL_CANDIDATES_MAX] = {0}, dominance[SOLVE_EDGES_MAX] = {0};
+struct newton {
+	double w[SOLVE_EDGES_MAX][SL_CANDIDATES_MAX], pull[SOLVE_EDGES_MAX][SL_CANDIDATES_MAX];
+	double all[SL_CANDIDATES_MAX], pulled[SL_CANDIDATES_MAX];
+};
 
-	memset(in->matrix, 0, sizeof(in->matrix));
-	memset(in->dlambda, 0, sizeof(in->dlambda));
-	for (unsigned j = 0; j < in->sites; j++) {
-		for (unsigned e = 0; e < in->edges; e++) {
-			w[e][j] = allowed(in, e, j) ? demand(in, e) * in->x[e][j] / in->r[e][j] : 0;
-			all[j] += w[e][j];
-			if (w[e][j] > 0)
-				pulled[j] += w[e][j] * pull(in, e, j);
-		}
-		double h = in->slope[j], whole = 1 + h * all[j];
-		for (unsigned e = 0; e < in->edges; e++) {
-			if (!(w[e][j] > 0))
-				continue;
-			dominance[e] += w[e][j] / whole;
-			in->dlambda[e] -= w[e][j] * (pull(in, e, j) - h * pulled[j] / whole);
-			for (unsigned i = 0; i < in->edges; i++)
-				in->matrix[e][i] += i == e ? 0 : w[e][j] * w[i][j] * h / whole;
+static void weigh(const struct interior *in, struct newton *newton)
+{
+	for (unsigned j = 0; j < in->sites; j++)
+		newton->all[j] = newton->pulled[j] = 0;
+	for (unsigned e = 0; e < in->edges; e++) {
+		for (unsigned j = 0; j < in->sites; j++) {
+			double w =
+				allowed(in, e, j) ? demand(in, e) * in->x[e][j] / in->r[e][j] : 0;
+			newton->w[e][j] = w;
+			newton->pull[e][j] = w > 0 ? pull(in, e, j) : 0;
+			newton->all[j] += w;
+			newton->pulled[j] += w * newton->pull[e][j];
 		}
 	}
-	eliminate(in, dominance, in->dlambda);
+}
+
+static void prices_by_edges(struct interior *in, const struct newton *newton)
+{
+	double dominance[SOLVE_EDGES_MAX] = {0};
+
+	for (unsigned e = 0; e < in->edges; e++) {
+		memset(in->matrix[e], 0, in->edges * sizeof(double));
+		in->dlambda[e] = 0;
+	}
 	for (unsigned j = 0; j < in->sites; j++) {
-		double load = pulled[j];
-		for (unsigned e = 0; e < in->edges; e++)
-			load += w[e][j] * in->dlambda[e];
-		in->dload[j] = load / (1 + in->slope[j] * all[j]);
+		double h = in->slope[j], whole = 1 + h * newton->all[j];
 		for (unsigned e = 0; e < in->edges; e++) {
-			if (!(w[e][j] > 0))
+			double w = newton->w[e][j];
+			if (!(w > 0))
+				continue;
+			dominance[e] += w / whole;
+			in->dlambda[e] -= w * (newton->pull[e][j] - h * newton->pulled[j] / whole);
+			for (unsigned i = 0; i < in->edges; i++)
+				in->matrix[e][i] += i == e ? 0 : w * newton->w[i][j] * h / whole;
+		}
+	}
+	eliminate(in, in->edges, dominance, in->dlambda);
+}
+
+/* (1 / H_j + sum_i w_ij) y_j - sum_ik w_ij w_ik / W_i y_k = sum_ik w_ij w_ik / W_i (pull_ij -
+ * pull_ik) */
+static void prices_by_sites(struct interior *in, const struct newton *newton)
+{
+	double dominance[SOLVE_EDGES_MAX], y[SL_CANDIDATES_MAX] = {0};
+
+	for (unsigned j = 0; j < in->sites; j++) {
+		memset(in->matrix[j], 0, in->sites * sizeof(double));
+		dominance[j] = 1 / fmax(in->slope[j], FLAT);
+	}
+	for (unsigned e = 0; e < in->edges; e++) {
+		const double *w = newton->w[e], *pulls = newton->pull[e];
+		double all = 0;
+		for (unsigned j = 0; j < in->sites; j++)
+			all += w[j];
+		for (unsigned j = 0; j < in->sites; j++) {
+			double part = w[j] / all, sum = 0;
+			if (!(w[j] > 0))
+				continue;
+			for (unsigned k = 0; k < in->sites; k++) {
+				double both = part * w[k];
+				in->matrix[j][k] += both;
+				sum += both * (pulls[j] - pulls[k]);
+			}
+			y[j] += sum;
+		}
+	}
+	eliminate(in, in->sites, dominance, y);
+	for (unsigned e = 0; e < in->edges; e++) {
+		double sum = 0, all = 0;
+		for (unsigned j = 0; j < in->sites; j++) {
+			sum += newton->w[e][j] * (newton->pull[e][j] - y[j]);
+			all += newton->w[e][j];
+		}
+		in->dlambda[e] = -sum / all;
+	}
+}
+
+static void direction(struct interior *in)
+{
+	struct newton newton;
+
+	weigh(in, &newton);
+	if (in->sites < in->edges)
+		prices_by_sites(in, &newton);
+	else
+		prices_by_edges(in, &newton);
+	for (unsigned j = 0; j < in->sites; j++) {
+		double load = newton.pulled[j];
+		for (unsigned e = 0; e < in->edges; e++)
+			load += newton.w[e][j] * in->dlambda[e];
+		in->dload[j] = load / (1 + in->slope[j] * newton.all[j]);
+	}
+	for (unsigned e = 0; e < in->edges; e++) {
+		for (unsigned j = 0; j < in->sites; j++) {
+			if (!(newton.w[e][j] > 0))
 				continue;
 			double x = in->x[e][j], r = in->r[e][j];
 			in->dx[e][j] =
 				x / r *
-				(pull(in, e, j) + in->dlambda[e] - in->slope[j] * in->dload[j]);
+				(newton.pull[e][j] + in->dlambda[e] - in->slope[j] * in->dload[j]);
 			in->dr[e][j] = (in->mu - r * in->dx[e][j]) / x - r;
 		}
 	}

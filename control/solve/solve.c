@@ -263,8 +263,11 @@ int solve(const struct solve_problem *problem, solve_row *x, struct solve_result
 	}
 	*result = (struct solve_result){0};
 	bool done = problem->edges == 0 || problem->sites == 0;
-	if (!done && problem->edges > 1)
+	if (!done && problem->edges > 1) {
 		interior_point(problem, demand, x);
+		loads(problem, demand, x, load);
+		done = converged(problem, x, load, &result->gap_s);
+	}
 	while (!done && result->rounds < ROUNDS_MAX) {
 		loads(problem, demand, x, load); /* afresh: no rounding adds up */
 		for (unsigned i = 0; i < problem->edges; i++)
@@ -273,7 +276,7 @@ int solve(const struct solve_problem *problem, solve_row *x, struct solve_result
 		result->rounds++;
 		done = converged(problem, x, load, &result->gap_s);
 	}
-	if (result->rounds > 0)
+	if (problem->edges > 0 && problem->sites > 0)
 		result->mean_s = mean_delay_s(problem, demand, x, load);
 	return 0;
 }

@@ -97,7 +97,7 @@ static void test_first(void **state)
 	assert_true(fabs(rate.slow_per_s - 100) < 1e-9);
 	/* a long interval leaves nothing of what was before */
 	rate_count(&rate, 10, 10);
-	assert_true(fabs(rate.slow_per_s - 1) < 1e-3);
+	assert_true(fabs(rate.slow_per_s - 1) < 1e-2);
 }
 
 int main(void)
