@@ -24,3 +24,4 @@ int trace_command(struct cli *cli, int argc, char **argv);
 int drain_command(struct cli *cli, int argc, char **argv);
 int undrain_command(struct cli *cli, int argc, char **argv);
 int publish_command(struct cli *cli, int argc, char **argv);
+int simulate_command(struct cli *cli, int argc, char **argv);
