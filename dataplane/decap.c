@@ -31,7 +31,8 @@ static bool is_local(const struct decap_sids *sids, const uint8_t *address)
 
 static enum sl_verdict carry_ecn_inwards(struct packet *packet, uint8_t outer)
 {
-	uint8_t inner = packet->traffic_class & 3;
+	const uint8_t *ip = packet->data;
+	uint8_t inner = (ip[0] >> 4 == 4 ? ip[1] : ip[1] >> 4) & 3;
 	uint8_t ecn = ecn_inwards[inner][outer];
 
 	if (ecn == DROP)
@@ -52,16 +53,16 @@ static enum sl_verdict parse_inner(struct packet *packet, uint8_t family)
 	packet->data += packet->l4;
 	packet->bytes = end - packet->l4;
 	verdict = parse_ip(packet);
-	if (verdict == PARSE_OK && packet->key.family != family)
-		return SL_VERDICT_BAD_HEADER;
-	return verdict;
+	if (verdict != PARSE_OK && verdict != SL_VERDICT_FRAGMENT)
+		return verdict;
+	return packet->data[0] >> 4 == family ? verdict : SL_VERDICT_BAD_HEADER;
 }
 
 enum sl_verdict decap(const struct decap_sids *sids, struct packet *packet)
 {
 	uint8_t outer_ecn = packet->traffic_class & 3;
 	uint8_t protocol = packet->key.protocol;
-	enum sl_verdict verdict;
+	enum sl_verdict verdict, ecn;
 
 	if (packet->key.family != 6 || !is_local(sids, packet->key.destination))
 		return SL_VERDICT_NOT_LOCAL;
@@ -70,9 +71,10 @@ enum sl_verdict decap(const struct decap_sids *sids, struct packet *packet)
 	if (protocol != IPPROTO_IPIP && protocol != IPPROTO_IPV6)
 		return SL_VERDICT_BAD_HEADER;
 	verdict = parse_inner(packet, protocol == IPPROTO_IPIP ? 4 : 6);
-	if (verdict != PARSE_OK)
+	if (verdict != PARSE_OK && verdict != SL_VERDICT_FRAGMENT)
 		return verdict;
-	return carry_ecn_inwards(packet, outer_ecn);
+	ecn = carry_ecn_inwards(packet, outer_ecn);
+	return ecn == PARSE_OK ? verdict : ecn;
 }
 
 int decap_add(struct decap_sids *sids, const struct in6_addr *prefix, uint8_t bits)

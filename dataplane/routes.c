@@ -132,9 +132,37 @@ static void classify_add(struct classify_entry *entry, const struct service *ser
 		memcpy(entry->address, &service->ipv6, sizeof(service->ipv6));
 }
 
+static int address_order(const void *a, const void *b)
+{
+	const struct classify_entry *one = a, *two = b;
+
+	if (one->family != two->family)
+		return one->family - two->family;
+	return memcmp(one->address, two->address, sizeof(one->address));
+}
+
+/* ICMP to a service's address has no port: one entry for each address, whichever service it is. */
+static unsigned classify_add_icmp(struct classify_entry *entry, unsigned entries)
+{
+	struct classify_entry *icmp = entry + entries;
+	unsigned n = 0;
+
+	memcpy(icmp, entry, entries * sizeof(*icmp));
+	qsort(icmp, entries, sizeof(*icmp), address_order);
+	for (unsigned i = 0; i < entries; i++) {
+		if (n && address_order(&icmp[i], &icmp[n - 1]) == 0)
+			continue;
+		icmp[n] = icmp[i];
+		icmp[n].port = 0;
+		icmp[n].protocol = icmp[n].family == 4 ? IPPROTO_ICMP : IPPROTO_ICMPV6;
+		n++;
+	}
+	return n;
+}
+
 static bool classify_rebuild(struct routes *routes)
 {
-	struct classify_entry *entry = calloc(2 * SL_SERVICES_MAX, sizeof(*entry));
+	struct classify_entry *entry = calloc(4 * SL_SERVICES_MAX, sizeof(*entry));
 	struct classify *table, *old = routes->classify;
 	unsigned n = 0;
 
@@ -147,6 +175,7 @@ static bool classify_rebuild(struct routes *routes)
 		if (service && !IN6_IS_ADDR_UNSPECIFIED(&service->ipv6))
 			classify_add(&entry[n++], service, 6);
 	}
+	n += classify_add_icmp(entry, n);
 	table = classify_build(entry, n);
 	free(entry);
 	if (!table)

@@ -177,13 +177,6 @@ static inline void stage_choose(struct worker *w, struct burst *b)
 
 /* --- 4. the headers of the way there --- */
 
-static enum sl_verdict why_not(const struct passing *p)
-{
-	if (p->encap->kind == SL_VIA_NONE)
-		return SL_VERDICT_NO_NEXT_HOP;
-	return encap_fits(p->encap, p->l3_bytes) ? SL_VERDICT_HOP_LIMIT : SL_VERDICT_TOO_BIG;
-}
-
 /* Traffic class of the IP header; false: the packet has come to the end of its hops. */
 static inline bool forward_hop(const struct passing *p, uint8_t *traffic_class)
 {
@@ -211,6 +204,19 @@ static inline void leave(struct burst *b, struct rte_mbuf *m, const struct encap
 	leaving->n = n + 1;
 }
 
+static __attribute__((noinline, cold)) void drop_unsent(struct worker *w, struct burst *b,
+							struct rte_mbuf **unsent, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		b->tx_packets--;
+		b->tx_bytes -= unsent[i]->data_len;
+		b->delivered -= unsent[i]->hash.usr == SL_VIA_L2;
+		drop(w, unsent[i], SL_VERDICT_TX_FULL);
+	}
+}
+
+#include "worker_rare.h"
+
 static inline void stage_encap(struct worker *w, struct burst *b)
 {
 	struct sl_member_counters *member = w->counters->member;
@@ -228,7 +234,7 @@ static inline void stage_encap(struct worker *w, struct burst *b)
 		member[p->member].bytes += l3_bytes;
 		if (unlikely(!encap_fits(encap, l3_bytes)) ||
 		    unlikely(!forward_hop(p, &traffic_class))) {
-			drop(w, p->mbuf, why_not(p));
+			cannot_go(w, p);
 			continue;
 		}
 		packets++;
@@ -243,17 +249,6 @@ static inline void stage_encap(struct worker *w, struct burst *b)
 }
 
 /* --- 5. out, port by port --- */
-
-static __attribute__((noinline, cold)) void drop_unsent(struct worker *w, struct burst *b,
-							struct rte_mbuf **unsent, unsigned n)
-{
-	for (unsigned i = 0; i < n; i++) {
-		b->tx_packets--;
-		b->tx_bytes -= unsent[i]->data_len;
-		b->delivered -= unsent[i]->hash.usr == SL_VIA_L2;
-		drop(w, unsent[i], SL_VERDICT_TX_FULL);
-	}
-}
 
 /* Ports with at least so many packets waiting. */
 static inline void stage_send(struct worker *w, struct burst *b, unsigned at_least)
@@ -287,6 +282,7 @@ static inline unsigned poll_port(struct worker *w, struct burst *b, uint16_t por
 
 	if (received == 0)
 		return 0;
+	b->rx_port = port;
 	stage_enter(w, b, received);
 	stage_pin(w, b);
 	stage_choose(w, b);
@@ -296,13 +292,13 @@ static inline unsigned poll_port(struct worker *w, struct burst *b, uint16_t por
 }
 
 /* Nothing is missed: the sockets are readable for as long as a packet waits in them. */
-static void nap(struct worker *w)
+static __attribute__((noinline, cold)) void nap(struct worker *w)
 {
 	struct epoll_event event;
 
 	w->counters->sleeps++;
 	rte_rcu_qsbr_thread_offline(w->routes->rcu, w->index);
-	epoll_wait(w->sleep_fd, &event, 1, SLEEP_MS);
+	epoll_wait(w->sleep_fd, &event, 1, w->rare->fragments.packets ? FRAGMENT_NAP_MS : SLEEP_MS);
 	rte_rcu_qsbr_thread_online(w->routes->rcu, w->index);
 }
 
@@ -312,6 +308,7 @@ static int run(void *argument)
 	struct burst b = {0};
 	uint64_t spin = rte_get_tsc_hz() / 1000000 * SPIN_US, last = rte_rdtsc();
 
+	w->rare->burst = &b;
 	rte_rcu_qsbr_thread_register(w->routes->rcu, w->index);
 	rte_rcu_qsbr_thread_online(w->routes->rcu, w->index);
 	while (!__atomic_load_n(&w->clock->stop, __ATOMIC_RELAXED)) {
@@ -322,6 +319,8 @@ static int run(void *argument)
 			n += poll_port(w, &b, w->ports->port[i].id);
 		stage_send(w, &b, 1);
 		count_sent(w, &b);
+		if (unlikely(w->rare->fragments.packets))
+			fragments_overdue(w);
 		w->counters->polls++;
 		rte_rcu_qsbr_quiescent(w->routes->rcu, w->index);
 		if (n || w->sleep_fd < 0) {
@@ -331,6 +330,7 @@ static int run(void *argument)
 			last = rte_rdtsc();
 		}
 	}
+	fragments_drain(w);
 	rte_rcu_qsbr_thread_offline(w->routes->rcu, w->index);
 	rte_rcu_qsbr_thread_unregister(w->routes->rcu, w->index);
 	return 0;

@@ -5,12 +5,16 @@
  *	rx -> parse (decapsulate) -> classify -> pin or choose -> encapsulate -> tx
  *
  * on bursts, each stage a function over the whole burst. A worker never waits for another thread,
- *takes no lock and allocates nothing; every packet ends in one verdict. With nothing to do for a
- *while it sleeps on the ports' sockets.
+ * takes no lock and allocates nothing; every packet ends in one verdict. With nothing to do for a
+ * while it sleeps on the ports' sockets. Packets that are not simply forwarded (ICMP, fragments,
+ * what does not fit) go out of line, and may take buffers for copies.
  */
 #pragma once
 
 #include "decap.h"
+#include "fragment.h"
+#include "header.h"
+#include "icmp.h"
 #include "pin.h"
 #include "port.h"
 #include "routes.h"
@@ -22,6 +26,16 @@
 struct worker_clock {
 	uint32_t now_s; /* boot time; renewed once a second */
 	bool stop;
+};
+
+/* Of a worker too: what packets need that are not simply forwarded (worker_rare.h). */
+struct rare {
+	struct burst *burst;	     /* under way; here, so that stages need not hand it on */
+	struct icmp_limiter errors;  /* that we send */
+	struct icmp_limiter pinned;  /* errors that go to the site of their flow */
+	struct icmp_limiter relayed; /* errors that go to all sites */
+	struct icmp_limiter echo;
+	struct fragments fragments;
 };
 
 /* Written by its worker alone once that runs; aligned, so that workers share no cache line. */
@@ -36,6 +50,7 @@ struct worker {
 	uint64_t random; /* state of the draws for affinity none, never 0 */
 	unsigned index;	 /* queue of each port, RCU thread id */
 	int sleep_fd;	 /* epoll over the ports' sockets and main's wake-up; -1: busy poll */
+	struct rare *rare;
 };
 
 /* Where does a flow go? */

@@ -41,6 +41,7 @@ struct leaving {
 
 struct burst {
 	unsigned n, missed;
+	uint16_t rx_port;
 	uint32_t now_s;
 	uint64_t tx_packets, tx_bytes, delivered; /* on their way, not yet counted */
 	struct recent recent[SL_INNER_FAMILIES];
@@ -82,25 +83,31 @@ static inline bool is_tunnel(const struct packet *packet)
 	return packet->key.protocol == IPPROTO_IPIP || packet->key.protocol == IPPROTO_IPV6;
 }
 
-/* Any packet, step by step; PARSE_OK or why not. */
-static enum sl_verdict enter_any(struct worker *w, struct passing *p)
-{
-	struct packet packet = {.data = rte_pktmbuf_mtod(p->mbuf, uint8_t *),
-				.bytes = rte_pktmbuf_data_len(p->mbuf)};
-	enum sl_verdict verdict = parse(&packet);
+/* worker_rare.h */
+static void enter_rare(struct worker *w, struct passing *p, struct packet *packet,
+		       enum sl_verdict verdict);
 
-	if (verdict == PARSE_OK && is_tunnel(&packet))
-		verdict = decap(w->sids, &packet);
+#define ENTER_ICMP ((enum sl_verdict)0xfe) /* no verdict: ICMP to a service address */
+
+/* Any packet, step by step; PARSE_OK or why not. */
+static inline enum sl_verdict enter_any(struct worker *w, struct passing *p, struct packet *packet)
+{
+	enum sl_verdict verdict = parse(packet);
+
+	if (verdict == PARSE_OK && is_tunnel(packet))
+		verdict = decap(w->sids, packet);
 	if (verdict != PARSE_OK)
 		return verdict;
-	p->service = service_of(w->routes, &packet.key);
+	p->service = service_of(w->routes, &packet->key);
 	if (!p->service)
-		return why_no_service(&packet.key);
-	p->l3 = packet.data + packet.l3;
-	p->l3_bytes = packet.l3_bytes;
-	p->tcp_flags = packet.tcp_flags;
-	p->family = packet.key.family == 4 ? SL_INNER_IPV4 : SL_INNER_IPV6;
-	p->hash = pin_hash(&w->secret, &packet.key, p->service->affinity, p->service->slot);
+		return why_no_service(&packet->key);
+	if (p->service->protocol != packet->key.protocol)
+		return ENTER_ICMP;
+	p->l3 = packet->data + packet->l3;
+	p->l3_bytes = packet->l3_bytes;
+	p->tcp_flags = packet->tcp_flags;
+	p->family = packet->key.family == 4 ? SL_INNER_IPV4 : SL_INNER_IPV6;
+	p->hash = pin_hash(&w->secret, &packet->key, p->service->affinity, p->service->slot);
 	p->bucket = pin_bucket(&w->pins, p->hash);
 	if (p->service->affinity != SL_AFFINITY_NONE)
 		__builtin_prefetch(p->bucket, 1, 3);
@@ -109,11 +116,13 @@ static enum sl_verdict enter_any(struct worker *w, struct passing *p)
 
 static __attribute__((noinline)) bool enter_or_drop(struct worker *w, struct passing *p)
 {
-	enum sl_verdict verdict = enter_any(w, p);
+	struct packet packet = {.data = rte_pktmbuf_mtod(p->mbuf, uint8_t *),
+				.bytes = rte_pktmbuf_data_len(p->mbuf)};
+	enum sl_verdict verdict = enter_any(w, p, &packet);
 
-	if (verdict == PARSE_OK)
+	if (likely(verdict == PARSE_OK))
 		return true;
-	drop(w, p->mbuf, verdict);
+	enter_rare(w, p, &packet, verdict);
 	return false;
 }
 

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <rte_launch.h>
 #include <rte_lcore.h>
+#include <rte_malloc.h>
 #include <rte_random.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -38,6 +39,22 @@ static int sleep_open(struct workers *workers)
 	return 0;
 }
 
+/* A second's messages at most, a burst of them, and the same for each group of sources. */
+static struct rare *rare_create(void)
+{
+	struct rare *rare = rte_zmalloc("rare", sizeof(*rare), RTE_CACHE_LINE_SIZE);
+
+	if (!rare) {
+		warnx("no memory for fragments");
+		return NULL;
+	}
+	icmp_limiter_init(&rare->errors, 2000, 400, 100, 50);
+	icmp_limiter_init(&rare->pinned, 20000, 2000, 2000, 200);
+	icmp_limiter_init(&rare->relayed, 200, 50, 20, 10);
+	icmp_limiter_init(&rare->echo, 2000, 400, 100, 50);
+	return rare;
+}
+
 int workers_start(struct workers *workers, const struct ports *ports, const struct decap_sids *sids,
 		  struct routes *routes, const struct pin_file *pins, bool busy_poll)
 {
@@ -62,7 +79,10 @@ int workers_start(struct workers *workers, const struct ports *ports, const stru
 			.random = rte_rand() | 1,
 			.index = i,
 			.sleep_fd = busy_poll ? -1 : workers->epoll,
+			.rare = rare_create(),
 		};
+		if (!w->rare)
+			return -ENOMEM;
 		ret = rte_eal_remote_launch(worker_form()->run, w, lcore);
 		workers->workers += ret == 0;
 	}
@@ -76,6 +96,8 @@ void workers_stop(struct workers *workers)
 	__atomic_store_n(&workers->clock.stop, true, __ATOMIC_RELAXED);
 	eventfd_write(workers->wake, 1);
 	rte_eal_mp_wait_lcore();
+	for (unsigned i = 0; i < workers->workers; i++)
+		rte_free(workers->worker[i].rare);
 	workers->workers = 0;
 	close(workers->epoll);
 	close(workers->wake);

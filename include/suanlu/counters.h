@@ -25,23 +25,27 @@
  * Every received packet ends in exactly one verdict.
  * X(name, "what happened")
  */
-#define SL_VERDICTS(X)                                                                    \
-	X(ENCAPSULATED, "encapsulated", "sent to a site in SRv6")                         \
-	X(DELIVERED, "delivered", "sent to an instance on this link")                     \
-	X(NOT_IP, "not-ip", "neither IPv4 nor IPv6")                                      \
-	X(TRUNCATED, "truncated", "shorter than its headers say")                         \
-	X(BAD_HEADER, "bad-header", "a header field is invalid")                          \
-	X(BAD_CHECKSUM, "bad-checksum", "wrong IPv4 header checksum")                     \
-	X(FRAGMENT, "fragment", "a fragment, not yet steered")                            \
-	X(NOT_TRANSPORT, "not-transport", "neither TCP nor UDP")                          \
-	X(NO_SERVICE, "no-service", "no service at this address, protocol and port")      \
-	X(NO_CANDIDATE, "no-candidate", "no site of the service takes new flows")         \
-	X(NO_NEXT_HOP, "no-next-hop", "the kernel has no route or neighbour for the way") \
-	X(TOO_BIG, "too-big", "larger than the outgoing MTU after encapsulation")         \
-	X(HOP_LIMIT, "hop-limit", "hop limit or TTL used up")                             \
-	X(NOT_LOCAL, "not-local", "encapsulated, but for no SID of this node")            \
-	X(BAD_SEGMENTS, "bad-segments", "segment routing header invalid (RFC 8754)")      \
-	X(TX_FULL, "tx-full", "the port's transmit queue was full")
+#define SL_VERDICTS(X)                                                                        \
+	X(ENCAPSULATED, "encapsulated", "sent to a site in SRv6")                             \
+	X(DELIVERED, "delivered", "sent to an instance on this link")                         \
+	X(NOT_IP, "not-ip", "neither IPv4 nor IPv6")                                          \
+	X(TRUNCATED, "truncated", "shorter than its headers say")                             \
+	X(BAD_HEADER, "bad-header", "a header field is invalid")                              \
+	X(BAD_CHECKSUM, "bad-checksum", "wrong IPv4 header checksum")                         \
+	X(FRAGMENT, "fragment", "a fragment that cannot be steered")                          \
+	X(NOT_TRANSPORT, "not-transport", "neither TCP nor UDP, nor ICMP that concerns us")   \
+	X(NO_SERVICE, "no-service", "no service at this address, protocol and port")          \
+	X(NO_CANDIDATE, "no-candidate", "no site of the service takes new flows")             \
+	X(NO_NEXT_HOP, "no-next-hop", "the kernel has no route or neighbour for the way")     \
+	X(TOO_BIG, "too-big", "larger than the outgoing MTU after encapsulation")             \
+	X(HOP_LIMIT, "hop-limit", "hop limit or TTL used up")                                 \
+	X(NOT_LOCAL, "not-local", "encapsulated, but for no SID of this node")                \
+	X(BAD_SEGMENTS, "bad-segments", "segment routing header invalid (RFC 8754)")          \
+	X(TX_FULL, "tx-full", "the port's transmit queue was full")                           \
+	X(ICMP_ANSWERED, "icmp-answered", "an echo request, answered")                        \
+	X(ICMP_RELAYED, "icmp-relayed", "an ICMP error, to all sites that may have its flow") \
+	X(RATE_LIMITED, "rate-limited", "ICMP beyond its rate")                               \
+	X(FRAGMENT_LATE, "fragment-late", "a fragment whose first one did not come in time")
 
 enum sl_verdict {
 #define X(name, text, what) SL_VERDICT_##name,

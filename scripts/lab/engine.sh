@@ -6,7 +6,7 @@
 #
 # Nodes: edge (steers) and gate (the gateway of site c). Each has a configuration
 # $LAB_DIR/NODE.yaml and a run directory $LAB_DIR/NODE; processes are named dataplane-NODE,
-# control-NODE, server-SITE, agent-SITE.
+# control-NODE, server-SITE, agent-SITE. LAB_MORE_SERVICES: YAML of services beside infer and stream.
 # shellcheck disable=SC2153 # LAB_* are lab.sh's
 
 lab_key() {
@@ -58,6 +58,7 @@ services:
     protocol: tcp
     port: $LAB_HOLD_PORT
     sites: [$sites]
+${LAB_MORE_SERVICES:-}
 sites:
   - name: a
     key: $(lab_public a)
@@ -102,6 +103,7 @@ services:
     ipv6: $LAB_IPV6
     protocol: tcp
     port: $LAB_HOLD_PORT
+${LAB_MORE_SERVICES:-}
 sites:
   - name: host
     deliver4: 10.3.0.2

@@ -237,6 +237,44 @@ static void repair(uint8_t *ip)
 	ip[11] = sum & 0xff;
 }
 
+/* A fragment inside: it cannot be parsed further, but has come out of its tunnel whole. */
+static void test_fragment(void **state)
+{
+	static const struct {
+		const char *what;
+		const uint8_t *frame;
+		size_t bytes;
+		unsigned at;
+		uint8_t value;
+		unsigned traffic_class; /* offset of ECN */
+		uint8_t ect, ce;
+	} row[] = {
+		{"IPv4", FRAME(srv6_ipv4), 54 + 6, 0x20, 54 + 1, 2, 3},
+		{"IPv6", FRAME(srv6_ipv6), 54 + 6, 44, 54 + 1, 0x20, 0x30},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof row / sizeof row[0]; i++) {
+		uint8_t frame[128];
+		struct packet packet = {.data = frame, .bytes = row[i].bytes};
+
+		print_message("  %s\n", row[i].what);
+		memcpy(frame, row[i].frame, row[i].bytes);
+		frame[OUTER + 1] |= 0x30;
+		frame[row[i].at] = row[i].value;
+		frame[row[i].traffic_class] |= row[i].ect;
+		if (frame[54] >> 4 == 4)
+			repair(frame + 54);
+		assert_int_equal(parse(&packet), PARSE_OK);
+		assert_int_equal(decap(&sids, &packet), SL_VERDICT_FRAGMENT);
+		assert_ptr_equal(packet.data, frame + 54);
+		assert_int_equal(packet.bytes, row[i].bytes - 54);
+		assert_int_equal(frame[row[i].traffic_class], row[i].ce);
+		if (frame[54] >> 4 == 4)
+			assert_int_equal(ipv4_sum(frame + 54), 0xffff);
+	}
+}
+
 /* An outer IPv4 packet with protocol 41 is no SRv6, whatever its address bytes say. */
 static void test_outer_ipv4(void **state)
 {
@@ -339,15 +377,11 @@ static void test_add(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_valid),
-		cmocka_unit_test(test_truncated),
-		cmocka_unit_test(test_inner_truncated),
-		cmocka_unit_test(test_padding),
-		cmocka_unit_test(test_corrupted),
-		cmocka_unit_test(test_outer_ipv4),
-		cmocka_unit_test(test_ecn),
-		cmocka_unit_test(test_prefix_lengths),
-		cmocka_unit_test(test_add),
+		cmocka_unit_test(test_valid),		cmocka_unit_test(test_truncated),
+		cmocka_unit_test(test_inner_truncated), cmocka_unit_test(test_padding),
+		cmocka_unit_test(test_corrupted),	cmocka_unit_test(test_fragment),
+		cmocka_unit_test(test_outer_ipv4),	cmocka_unit_test(test_ecn),
+		cmocka_unit_test(test_prefix_lengths),	cmocka_unit_test(test_add),
 	};
 
 	add(&sids, "2001:db8:ffff::", 48);
