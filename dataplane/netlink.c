@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "netlink.h"
+#include "netlink_parse.h"
 
 #include <errno.h>
-#include <libmnl/libmnl.h>
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
@@ -107,6 +106,8 @@ static int ask(struct netlink *netlink, struct nlmsghdr *request, mnl_cb_t take,
 		n = mnl_socket_recvfrom(netlink->ask, buffer, sizeof(buffer));
 		if (n < 0)
 			return -errno;
+		if (!netlink_parse_sound(buffer, n))
+			return -EBADMSG;
 		n = mnl_cb_run(buffer, n, netlink->sequence, port, take, data);
 		/* an answer to an earlier request that had timed out */
 		if (n < 0 && errno == EPROTO)
@@ -118,40 +119,6 @@ static int ask(struct netlink *netlink, struct nlmsghdr *request, mnl_cb_t take,
 static size_t address_bytes(uint8_t family)
 {
 	return family == AF_INET ? 4 : 16;
-}
-
-static int take_route(const struct nlmsghdr *answer, void *data)
-{
-	const struct rtmsg *rtm = mnl_nlmsg_get_payload(answer);
-	struct netlink_route *route = data;
-	const struct nlattr *attr, *metric;
-
-	if (answer->nlmsg_type != RTM_NEWROUTE)
-		return MNL_CB_OK;
-	if (rtm->rtm_type != RTN_UNICAST) {
-		errno = rtm->rtm_type == RTN_LOCAL ? EADDRNOTAVAIL : EHOSTUNREACH;
-		return MNL_CB_ERROR;
-	}
-	mnl_attr_for_each (attr, answer, sizeof(*rtm)) {
-		switch (mnl_attr_get_type(attr)) {
-		case RTA_OIF:
-			route->ifindex = mnl_attr_get_u32(attr);
-			break;
-		case RTA_GATEWAY:
-			if (mnl_attr_get_payload_len(attr) == address_bytes(rtm->rtm_family))
-				memcpy(&route->gateway.address, mnl_attr_get_payload(attr),
-				       mnl_attr_get_payload_len(attr));
-			break;
-		case RTA_METRICS:
-			mnl_attr_for_each_nested(metric, attr)
-			{
-				if (mnl_attr_get_type(metric) == RTAX_MTU)
-					route->mtu_bytes = mnl_attr_get_u32(metric);
-			}
-			break;
-		}
-	}
-	return MNL_CB_OK;
 }
 
 static unsigned interface_mtu(const struct netlink *netlink, int ifindex)
@@ -180,7 +147,7 @@ int netlink_route_get(struct netlink *netlink, const struct netlink_address *to,
 	mnl_attr_put(request, RTA_DST, address_bytes(to->family), &to->address);
 
 	*route = (struct netlink_route){.gateway = *to};
-	ret = ask(netlink, request, take_route, route);
+	ret = ask(netlink, request, netlink_parse_route, route);
 	if (ret < 0)
 		return ret;
 	if (!route->ifindex)
@@ -206,37 +173,13 @@ static struct nlmsghdr *neighbour_request(char *buffer, uint16_t type, int ifind
 	return request;
 }
 
-struct neighbour {
-	struct rte_ether_addr mac;
-	bool usable;
-};
-
-static int take_neighbour(const struct nlmsghdr *answer, void *data)
-{
-	const struct ndmsg *ndm = mnl_nlmsg_get_payload(answer);
-	struct neighbour *neighbour = data;
-	const struct nlattr *attr;
-
-	if (answer->nlmsg_type != RTM_NEWNEIGH ||
-	    !(ndm->ndm_state & (NUD_REACHABLE | NUD_STALE | NUD_DELAY | NUD_PROBE | NUD_PERMANENT)))
-		return MNL_CB_OK;
-	mnl_attr_for_each (attr, answer, sizeof(*ndm)) {
-		if (mnl_attr_get_type(attr) == NDA_LLADDR &&
-		    mnl_attr_get_payload_len(attr) == RTE_ETHER_ADDR_LEN) {
-			memcpy(&neighbour->mac, mnl_attr_get_payload(attr), RTE_ETHER_ADDR_LEN);
-			neighbour->usable = true;
-		}
-	}
-	return MNL_CB_OK;
-}
-
 int netlink_neighbour_get(struct netlink *netlink, int ifindex,
 			  const struct netlink_address *address, struct rte_ether_addr *mac)
 {
 	char buffer[256];
-	struct neighbour neighbour = {0};
+	struct netlink_neighbour neighbour = {0};
 	int ret = ask(netlink, neighbour_request(buffer, RTM_GETNEIGH, ifindex, address, 0),
-		      take_neighbour, &neighbour);
+		      netlink_parse_neighbour, &neighbour);
 
 	if (ret < 0)
 		return ret;

@@ -1,0 +1,392 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Writes the seed corpus of the fuzz targets: corpus.py [DIR], by default tests/fuzz/corpus.
+
+One small file per thing that a parser tells apart. Packets are scapy's.
+"""
+import pathlib
+import socket
+import struct
+import sys
+
+from scapy.all import (Dot1AD, Dot1Q, Ether, ICMP, ICMPv6EchoRequest, ICMPv6PacketTooBig,
+                       ICMPv6TimeExceeded, IP, IPOption_Router_Alert, IPv6, IPv6ExtHdrDestOpt,
+                       IPv6ExtHdrFragment, IPv6ExtHdrHopByHop, IPv6ExtHdrRouting,
+                       IPv6ExtHdrSegmentRouting, TCP, UDP, fragment, fragment6)
+
+TOP = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else pathlib.Path(__file__).parent / 'corpus')
+C4, S4, R4 = '203.0.113.5', '192.0.2.80', '198.51.100.1'
+C6, S6, R6 = '2001:db8:1::5', '2001:db8:80::80', '2001:db8:ff::1'
+SID = 'fc00:c:0:46::1'
+ETHER = Ether(src='02:00:00:00:00:01', dst='02:00:00:00:00:02')
+
+
+def write(target, files):
+    directory = TOP / target
+    directory.mkdir(parents=True, exist_ok=True)
+    for name, data in files.items():
+        (directory / name).write_bytes(bytes(data))
+
+
+def packets():
+    tcp, udp = TCP(sport=40000, dport=80), UDP(sport=40001, dport=53)
+    srh = IPv6ExtHdrSegmentRouting(addresses=[SID], segleft=0, lastentry=0)
+    four, six = IP(src=C4, dst=S4), IPv6(src=C6, dst=S6)
+    return {
+        'tcp4': four / tcp, 'udp4': four / udp / b'abc', 'tcp6': six / tcp, 'udp6': six / udp,
+        'options4': IP(src=C4, dst=S4, options=[IPOption_Router_Alert()]) / tcp,
+        'tcp-options': four / TCP(options=[('MSS', 1460)]),
+        'chain6': six / IPv6ExtHdrHopByHop() / IPv6ExtHdrDestOpt() / srh /
+                  IPv6ExtHdrFragment(id=7) / IPv6ExtHdrDestOpt() / tcp,
+        'routing6': six / IPv6ExtHdrRouting(type=2, segleft=0) / tcp,
+        'sid4': IPv6(src='fc00:e::1', dst=SID, tc=3) / IP(src=C4, dst=S4, tos=2) / tcp,
+        'sid4-not-ect': IPv6(src='fc00:e::1', dst=SID, tc=3) / IP(src=C4, dst=S4) / tcp,
+        'sid6': IPv6(src='fc00:e::1', dst=SID, tc=1) / IPv6(src=C6, dst=S6, tc=2) / udp,
+        'sid-srh': IPv6(src='fc00:e::1', dst=SID) / srh / four / udp,
+        'sid-segments-left': IPv6(src='fc00:e::1', dst=SID) / IPv6ExtHdrSegmentRouting(
+            addresses=[SID, 'fc00:a::1'], segleft=1, lastentry=1) / four / udp,
+        'esp6': IPv6(src=C6, dst=S6, nh=50) / b'12345678',
+        'ttl1': IP(src=C4, dst=S4, ttl=1) / tcp,
+    }
+
+
+def messages():
+    q4 = bytes(IP(src=S4, dst=C4, len=1500) / TCP(sport=80, dport=40000))[:28]
+    o4 = bytes(IP(src=S4, dst=C4, len=1500, options=[IPOption_Router_Alert()]) /
+               UDP(sport=53, dport=40001))[:32]
+    q6 = bytes(IPv6(src=S6, dst=C6, plen=1460) / TCP(sport=80, dport=40000))
+    x6 = bytes(IPv6(src=S6, dst=C6) / IPv6ExtHdrHopByHop() / IPv6ExtHdrDestOpt() /
+               IPv6ExtHdrFragment(m=1) / UDP(sport=53, dport=40001, len=99, chksum=1))
+    r6 = bytes(IPv6(src=S6, dst=C6) / IPv6ExtHdrRouting(type=2, segleft=0) /
+               UDP(sport=53, dport=40001, len=99, chksum=1))
+    late6 = bytes(IPv6(src=S6, dst=C6, nh=44) / IPv6ExtHdrFragment(nh=17, offset=9) / b'12345678')
+    late4 = bytes(IP(src=S4, dst=C4, frag=9, proto=6) / b'12345678')
+    four, six = IP(src=R4, dst=S4), IPv6(src=R6, dst=S6)
+    return {
+        'ping4': IP(src=C4, dst=S4) / ICMP(id=1, seq=2) / b'abcdefg',
+        'ping6': IPv6(src=C6, dst=S6) / ICMPv6EchoRequest(id=1, seq=2, data=b'abcdefg'),
+        'needed': four / ICMP(type=3, code=4, nexthopmtu=1400) / q4,
+        'exceeded-options': four / ICMP(type=11) / o4,
+        'problem': four / ICMP(type=12) / q4,
+        'redirect': four / ICMP(type=5, code=1) / q4,
+        'quoted-fragment': four / ICMP(type=3, code=1) / late4,
+        'quoted-icmp': four / ICMP(type=3, code=1) / bytes(IP(src=S4, dst=C4) / ICMP()),
+        'quoted-other': four / ICMP(type=3, code=1) / bytes(IP(src=C4, dst=S4) / TCP()),
+        'quoted-short': four / ICMP(type=3, code=1) / q4[:22],
+        'quoted-none': four / ICMP(type=3, code=1),
+        'too-big': six / ICMPv6PacketTooBig(mtu=1400) / q6,
+        'exceeded-chain': six / ICMPv6TimeExceeded() / x6,
+        'exceeded-routing': six / ICMPv6TimeExceeded() / r6,
+        'quoted-fragment6': six / ICMPv6TimeExceeded() / late6,
+        'fragment-of-message': IP(src=R4, dst=S4, flags='MF') / ICMP(type=3, code=4) / q4,
+        'large4': IP(src=C4, dst=S4, flags='DF') / TCP() / (b'x' * 700),
+        'large6': IPv6(src=C6, dst=S6) / TCP() / (b'x' * 1300),
+    }
+
+
+def trains():
+    """Fragments as tests/fuzz/fragment.c wants them: two bytes of length, one of time."""
+    def train(parts, time=0):
+        return b''.join(struct.pack('>HB', len(bytes(p)), time) + bytes(p) for p in parts)
+    four = fragment(IP(src=C4, dst=S4, id=7) / UDP(sport=40001, dport=53) / (b'y' * 80), 32)
+    six = fragment6(IPv6(src=C6, dst=S6) / IPv6ExtHdrFragment(id=9) /
+                    TCP(sport=40000, dport=80) / (b'y' * 80), 80)
+    chain = IPv6(src=C6, dst=S6) / IPv6ExtHdrHopByHop() / IPv6ExtHdrFragment(id=9, m=1) / \
+        IPv6ExtHdrDestOpt() / UDP(len=99, chksum=1) / b'12345678'
+    twice = IPv6(src=C6, dst=S6) / IPv6ExtHdrFragment(id=9, m=1) / \
+        IPv6ExtHdrFragment(id=8, m=1) / UDP(len=99, chksum=1) / b'12345678'
+    many = [fragment(IP(src=C4, dst=S4, id=i) / UDP() / (b'y' * 24), 8)[-1] for i in range(150)]
+    return {
+        'order4': train(four), 'reverse4': train(four[::-1]), 'order6': train(six),
+        'reverse6': train(six[::-1]), 'chain6': train([chain]), 'twice6': train([twice]),
+        'late4': train(four[::-1], 100), 'overlap4': train(four[:1] * 2 + four[1:]),
+        'icmp4': train(fragment(IP(src=C4, dst=S4, id=3) / ICMP() / (b'y' * 80), 32)),
+        'waiting': train(many), 'whole': train([IP(src=C4, dst=S4) / TCP()]),
+        'atomic6': train([IPv6(src=C6, dst=S6) / IPv6ExtHdrFragment(id=9) / TCP()]),
+        'routing6': train([IPv6(src=C6, dst=S6) / IPv6ExtHdrRouting(type=2, segleft=0) /
+                           IPv6ExtHdrFragment(id=9, m=1) / UDP(len=99, chksum=1) / b'12345678']),
+    }
+
+
+def routes():
+    """Messages of include/suanlu/route.h."""
+    def via(kind, *segments):
+        body = b''.join(socket.inet_pton(socket.AF_INET6, s) for s in segments)
+        return struct.pack('<BB6x', kind, len(segments)) + body.ljust(48, b'\0')
+
+    def candidate(site, *vias):
+        return struct.pack('<32sII', site, 10, 0) + b''.join(vias)
+
+    def header(kind, body, version=1):
+        return struct.pack('<HHIQ', version, kind, 16 + len(body), 1) + body
+
+    def service(candidates, name=b'infer', four=S4, six=S6, port=80, protocol=6, affinity=0,
+                idle=60, count=None):
+        return header(2, struct.pack(
+            '<32s4s16sHBBII', name, socket.inet_aton(four), socket.inet_pton(socket.AF_INET6, six),
+            port, protocol, affinity, idle, len(candidates) if count is None else count) +
+            b''.join(candidates))
+
+    a = candidate(b'a', via(1, 'fc00:a::4'), via(1, 'fc00:f::1', 'fc00:f::2', 'fc00:a::6'))
+    b = candidate(b'b', via(2, '::ffff:10.3.0.2'), via(0))
+    return {
+        'service': service([a, b]), 'no-candidates': service([]), 'twice': service([a, a]),
+        'port': service([a], port=0), 'protocol': service([a], protocol=1),
+        'affinity': service([a], affinity=3), 'idle': service([a], idle=0),
+        'no-address': service([a], four='0.0.0.0', six='::'),
+        'group4': service([a], four='224.0.0.1'), 'group6': service([a], six='ff02::1'),
+        'name': service([a], name=b'in fer'), 'no-name': service([a], name=b''),
+        'long-name': service([a], name=b'n' * 32), 'count': service([a], count=2),
+        'too-many': service([a], count=65), 'site': service([candidate(b'', via(0), via(0))]),
+        'via': service([candidate(b'a', via(3, 'fc00::1'), via(0))]),
+        'via-none': service([candidate(b'a', via(0, 'fc00::1'), via(0))]),
+        'via-l2': service([candidate(b'a', via(2, 'fc00::1', 'fc00::2'), via(0))]),
+        'via-group': service([candidate(b'a', via(1, 'ff02::1'), via(0))]),
+        'via-empty': service([candidate(b'a', via(1), via(0))]),
+        'withdraw': header(3, struct.pack('<32s', b'infer')),
+        'withdraw-name': header(3, bytes(32)), 'hello': header(1, b''), 'short': b'\1\0\1',
+        'version': header(1, b'', 2),
+    }
+
+
+def field(number, value):
+    """One protobuf field: int, float or bytes-like."""
+    def varint(n):
+        out = b''
+        while n > 0x7f:
+            out += bytes([n & 0x7f | 0x80])
+            n >>= 7
+        return out + bytes([n])
+    if isinstance(value, float):
+        return varint(number << 3 | 1) + struct.pack('<d', value)
+    if isinstance(value, int):
+        return varint(number << 3) + varint(value)
+    value = value.encode() if isinstance(value, str) else value
+    return varint(number << 3 | 2) + varint(len(value)) + value
+
+
+def message(fields):
+    return b''.join(field(number, value) for number, value in fields)
+
+
+def reports():
+    """Behind a byte that tells tests/fuzz/telemetry.c what to make right."""
+    now = 1700000000000000
+    site = {1: 5, 2: now, 3: 500, 4: 'ai', 5: 1.5, 6: 1.2}
+    load = {1: 'infer', 2: 16, 3: 0.02, 4: 1.1, 5: 3, 6: 1, 7: 50.0, 8: 49.0, 9: 1000, 10: 990,
+            12: 0.5}
+    quantile = message([(1, 0.99), (2, 0.3)])
+    metric = {1: 'power', 2: 1, 3: 'f', 4: 'W', 5: 'ipmi', 6: 'mean', 7: 100, 8: 3.5}
+    loads = [(10, message(load.items()))]
+
+    def report(**fields):
+        changed = {**site, **{int(k[1:]): v for k, v in fields.items()}}
+        return b'\2' + message(changed.items())
+
+    def of_load(*more, **changes):
+        changed = {**load, **{int(k[1:]): v for k, v in changes.items()}}
+        return b'\2' + message([*site.items(), (10, message([*changed.items(), *more]))])
+
+    whole = message([*site.items(), *loads, (11, message([(1, 'infer'), (2, 5.0), (3, 7)])),
+                     (12, message([(1, 'a'), (2, 0.01)]))])
+    entry = (11, message([(1, 'infer'), (2, 5.0)]))
+    path = (12, message([(1, 'a'), (2, 0.01)]))
+    files = {
+        'whole': b'\2' + whole, 'details': of_load((11, quantile), (20, message(metric.items()))),
+        'stale': report(_2=now - 10 ** 7), 'future': report(_2=now + 10 ** 7),
+        'valid-for': report(_3=70000), 'price': report(_5=-1.0), 'pue': report(_6=0.5),
+        'label': report(_4='a b'), 'labels': b'\2' + message([*site.items(), *[(4, 'ai')] * 17]),
+        'nan': of_load(_3=float('nan')), 'servers': of_load(_2=0), 'scv': of_load(_4=-1.0),
+        'in-flight': of_load(_5=2 ** 31), 'queued': of_load(_6=2 ** 31),
+        'arrivals': of_load(_7=-1.0), 'completions': of_load(_8=-1.0), 'cpu': of_load(_12=2.0),
+        'service': of_load(_1=''), 'loads-twice': b'\2' + message([*site.items(), *loads * 2]),
+        'quantile': of_load((11, message([(1, 2.0)]))),
+        'latency': of_load((11, message([(1, 0.5), (2, -1.0)]))),
+        'quantiles': of_load(*[(11, b'')] * 17), 'metrics': of_load(*[(20, b'')] * 17),
+        'metric-type': of_load((20, message({**metric, 2: 3}.items()))),
+        'metric-text': of_load((20, message({**metric, 4: '\n'}.items()))),
+        'metric-long': of_load((20, message({**metric, 4: 'W' * 65}.items()))),
+        'metric-value': of_load((20, message({**metric, 8: float('inf')}.items()))),
+        'demand-twice': b'\2' + message([*site.items(), entry, entry]),
+        'demand-name': b'\2' + message([*site.items(), (11, b'')]),
+        'demand-rate': b'\2' + message([*site.items(), (11, message([(1, 'i'), (2, -1.0)]))]),
+        'path-twice': b'\2' + message([*site.items(), path, path]),
+        'path-name': b'\2' + message([*site.items(), (12, b'')]),
+        'path-delay': b'\2' + message([*site.items(), (12, message([(1, 'a'), (2, -1.0)]))]),
+        'many-demands': b'\2' + message([*site.items(), *[(11, b'')] * 129]),
+        'many-loads': b'\2' + message([*site.items(), *[(10, b'')] * 129]),
+        'many-paths': b'\2' + message([*site.items(), *[(12, b'')] * 129]),
+        'signed': b'\1' + message([(1, whole), (2, bytes(64))]),
+        'short-signature': b'\1' + message([(1, whole), (2, b'1')]), 'garbage': b'\1\xff\xff',
+        'not-a-report': b'\2\xff\xff', 'raw': b'\0' + b'SL\1\0' + bytes(40),
+        'magic': b'\0' + b'XX\1\0' + bytes(40), 'tiny': b'\0SL',
+        # the tag of another: the key id of the peer (public key of seed 01 00 ...)
+        'tag': b'\0SL\1\0' + bytes.fromhex('cecc1507dc1ddd72') + bytes(40),
+    }
+    return files
+
+
+CONFIG = """node: edge1
+address: fc00:e::1
+key: /proc/self/fd/100
+run_dir: /run/suanlu
+user: nobody
+steering: optimal
+interval_ms: 50
+dataplane:
+  ports: [lo]
+  pins: 100k
+  cores: [0, 1]
+  busy_poll: false
+  huge_pages: true
+  sids: ["fc00:c:0:46::/64"]
+telemetry:
+  listen: "[fc00:e::1]:7801"
+metrics:
+  listen: "127.0.0.1:9801"
+services:
+  - name: infer
+    ipv4: 192.0.2.80
+    ipv6: 2001:db8:80::80
+    protocol: tcp
+    port: 80
+    affinity: client
+    idle_s: 60
+    max_delay_ms: 30
+    requires: [ai]
+    sites: [c, a]
+  - {name: dns, ipv4: 192.0.2.80, protocol: udp, port: 53, affinity: none}
+sites:
+  - name: a
+    key: %(a)s
+    sid4: "fc00:a:0:4::"
+    sid6: ["fc00:f::1", "fc00:a:0:6::"]
+    delay_ms: 2.5
+    servers: 4
+    labels: [ai, cloud]
+  - {name: c, sid: "fc00:c:0:46::1", labels: [ai]}
+  - {name: d, deliver4: 10.3.0.2, deliver6: "fc00:3::2"}
+edges:
+  - name: edge2
+    key: %(b)s
+    address: "[fc00:e::2]:7801"
+"""
+
+
+def configurations():
+    keys = {'a': 'iojj3XQJ8ZX9UtstPLpdcspnCb8dlBIb83SIAbQPb1w=',
+            'b': 'gTl3Dqh9F19Wo1Rmw0x+zMuNipG07jeiXfYPW4/Js5Q='}
+    whole = CONFIG % keys
+    changes = {
+        'node': ('node: edge1', 'node: ""'), 'no-node': ('node: edge1\n', ''),
+        'unknown-key': ('steering:', 'sterring:'), 'twice': ('steering: optimal', 'node: b'),
+        'steering': ('optimal', 'best'), 'nearest': ('optimal', 'nearest'),
+        'interval': ('interval_ms: 50', 'interval_ms: 1'), 'user': ('nobody', 'nobody-at-all'),
+        'ports': ('[lo]', '[]'), 'no-interface': ('[lo]', '[c0]'), 'port-twice': ('[lo]', '[lo, lo]'),
+        'port-name': ('[lo]', '[an-interface-name-too-long]'),
+        'pins': ('100k', '7q'), 'pins-large': ('100k', '99999M'), 'pins-m': ('100k', '2M'),
+        'cores': ('[0, 1]', '[0, 0]'), 'cores-word': ('[0, 1]', '[x]'),
+        'bool': ('busy_poll: false', 'busy_poll: maybe'), 'bits': ('/64', '/129'),
+        'no-bits': ('/64', ''), 'sid-host': ('fc00:c:0:46::/64', 'fc00:c:0:46::1/64'),
+        'listen': ('[fc00:e::1]:7801', 'fc00:e::1:7801'), 'listen-port': (':9801', ':0'),
+        'ipv4': ('192.0.2.80', '192.0.2.800'), 'ipv6': ('2001:db8:80::80', '2001::db8::'),
+        'multicast': ('192.0.2.80', '224.0.0.1'), 'protocol': ('protocol: tcp', 'protocol: sctp'),
+        'port': ('port: 80', 'port: 70000'), 'no-port': ('    port: 80\n', ''),
+        'affinity': ('client', 'server'), 'idle': ('idle_s: 60', 'idle_s: 0'),
+        'delay': ('max_delay_ms: 30', 'max_delay_ms: nan'), 'site': ('[c, a]', '[c, x]'),
+        'site-twice': ('[c, a]', '[c, c]'), 'name': ('name: infer', 'name: "in fer"'),
+        'name-twice': ('name: dns', 'name: infer'), 'label': ('[ai, cloud]', '["a b"]'),
+        'label-twice': ('[ai, cloud]', '[ai, ai]'), 'address-twice': ('udp, port: 53', 'tcp, port: 80'),
+        'no-address': ('ipv4: 192.0.2.80, ', ''), 'key': (keys['a'], 'AAAA'),
+        'same-key': (keys['b'], keys['a']), 'sid-and-sid4': ('sid4:', 'sid: "fc00::1"\n    sid4:'),
+        'no-sid': ('sid: "fc00:c:0:46::1", ', ''), 'segments': ('["fc00:f::1", "fc00:a:0:6::"]',
+                   '["fc00:1::", "fc00:2::", "fc00:3::", "fc00:4::"]'),
+        'deliver': ('10.3.0.2', '10.3.0'), 'negative': ('delay_ms: 2.5', 'delay_ms: -1'),
+        'servers': ('servers: 4', 'servers: 0'), 'edge-name': ('edge2', 'edge1'),
+        'edge-address': ('[fc00:e::2]:7801', '[fc00:e::2]'), 'no-source': ('address: fc00:e::1\n', ''),
+        'site-named-twice': ('name: c,', 'name: a,'), 'site-no-name': ('name: c, ', ''),
+        'edge-twice': ('edges:\n', 'edges:\n  - {name: edge2, key: %s, address: "[fc00:e::3]:1"}\n' % keys['b']),
+        'edge-no-key': ('    key: %s\n    address' % keys['b'], '    address'),
+        'edge-no-address': ('    address: "[fc00:e::2]:7801"\n', ''),
+        'edge-no-name': ('- name: edge2\n    key', '- key'),
+        'needs-sid4': ('deliver4: 10.3.0.2, ', ''), 'needs-sid6': ('c, a]\n', 'd]\n'),
+        'map': ('services:\n', 'services: {}\nx:\n'), 'scalar': ('[lo]', '{a: b}'),
+        'alias': ('node: edge1', 'node: &n edge1\nuser: *n'),
+        'no-key-file': ('key: /proc/self/fd/100\n', ''), 'key-file': ('/proc/self/fd/100', '/nowhere/key'),
+        'run-dir': ('/run/suanlu', 'run/suanlu'), 'no-sites': ('sites:\n  - name: a', 'x:\n  - name: a'),
+        'tabs': ('  ports', '\tports'), 'not-utf8': ('edge1', '\xff'),
+        'deep': ('[0, 1]', '[' * 40), 'list': ('node: edge1', '- node'),
+    }
+    files = {name: whole.replace(*change, 1).encode('latin1') for name, change in changes.items()}
+    return {**files, 'whole': whole.encode(), 'empty': b'', 'word': b'edge',
+            'minimal': b'node: e\ndataplane: {ports: [lo]}\nservices: []\nsites: []\n'}
+
+
+def netlink_messages():
+    def attribute(kind, body):
+        return (struct.pack('<HH', 4 + len(body), kind) + body).ljust(4 + len(body) + 3 & ~3, b'\0')
+
+    def netlink(kind, body):
+        return struct.pack('<IHHII', 16 + len(body), kind, 0, 0, 0) + body
+
+    six = socket.inet_pton(socket.AF_INET6, C6)
+    oif = attribute(4, struct.pack('<I', 3))
+    mtu = attribute(8, attribute(2, struct.pack('<I', 1400)) + attribute(1, b'\0' * 4))
+
+    def route(kind, *attributes, family=10):
+        return netlink(24, struct.pack('<BBBBBBBBI', family, 128, 0, 0, 254, 3, 0, kind, 0) +
+                       b''.join(attributes))
+
+    def neighbour(state, *attributes):
+        return netlink(28, struct.pack('<BxHiHBB', 10, 0, 3, state, 0, 1) + b''.join(attributes))
+
+    mac = attribute(2, b'\2\0\0\0\0\1')
+    return {
+        'route': route(1, oif, attribute(5, six), mtu), 'local': route(2, oif),
+        'route4': route(1, oif, attribute(5, b'\n\0\0\1'), family=2), 'blackhole': route(6),
+        'short-oif': route(1, attribute(4, b'')), 'short-mtu': route(1, attribute(8, attribute(2, b''))),
+        'short-gateway': route(1, attribute(5, b'\1')), 'neighbour': neighbour(2, mac),
+        'failed': neighbour(0x20), 'short-mac': neighbour(4, attribute(2, b'\1')),
+        'short-route': netlink(24, b''), 'short-neighbour': netlink(28, b'\n'),
+        'error': netlink(2, struct.pack('<i', -101)), 'done': netlink(3, bytes(4)),
+        'two': route(1, oif) + neighbour(2, mac),
+    }
+
+
+def requests():
+    lines = {name: ('{"command":"%s"}\n' % name).encode() for name in
+             ('services', 'sites', 'routes', 'reports', 'status', 'reload', 'drain')}
+    return {
+        **lines, 'drain-site': b'{"command":"drain","site":"a"}\n',
+        'undrain-site': b'{"command":"undrain","site":"a"}\n',
+        'no-site': b'{"command":"drain","site":"x"}\n', 'number': b'{"command":1}\n',
+        'list': b'[]\n', 'broken': b'{"command":\n', 'nul': b'{"command":"si\0tes"}\n',
+        'long': b'x' * 5000, 'two': lines['sites'] + lines['routes'], 'empty': b'\n',
+        'deep': b'[' * 3000 + b'\n', 'partial': b'{"comm',
+    }
+
+
+def main():
+    frames = {name: ETHER / p for name, p in packets().items()}
+    frames['vlan'] = ETHER / Dot1Q(vlan=7) / packets()['tcp4']
+    frames['qinq'] = ETHER / Dot1AD(vlan=7) / Dot1Q(vlan=8) / packets()['tcp6']
+    frames['arp'] = Ether(type=0x806) / bytes(28)
+    frames['fragment4'] = ETHER / IP(src=C4, dst=S4, flags='MF') / UDP()
+    frames['fragment6'] = ETHER / IPv6(src=C6, dst=S6) / IPv6ExtHdrFragment(m=1) / UDP()
+    write('parse', frames)
+    icmp = {name: ETHER / p for name, p in messages().items()}
+    icmp['vlan'] = ETHER / Dot1Q(vlan=7) / messages()['ping4']
+    icmp['qinq'] = ETHER / Dot1AD(vlan=7) / Dot1Q(vlan=8) / messages()['ping6']
+    icmp['df'] = ETHER / IP(src=C4, dst=S4, flags='DF') / TCP()
+    icmp['loop'] = ETHER / IP(src=S4, dst=S4) / TCP()
+    icmp['group'] = ETHER / IPv6(src=C6, dst='ff02::1') / TCP()
+    write('icmp', icmp)
+    write('fragment', trains())
+    write('route', routes())
+    write('telemetry', reports())
+    write('config', configurations())
+    write('netlink', netlink_messages())
+    write('request', requests())
+
+
+main()

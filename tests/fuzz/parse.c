@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* An Ethernet frame, parsed and, if it is for a SID of ours, decapsulated and forwarded. */
+#include "dataplane/decap.h"
+#include "fuzz.h"
+
+static void check(const struct packet *packet, const uint8_t *frame, size_t bytes)
+{
+	assert(packet->data >= frame && packet->data + packet->bytes <= frame + bytes);
+	assert(packet->l3 + packet->l3_bytes <= (int)packet->bytes);
+	assert(packet->l4 <= packet->l3 + packet->l3_bytes);
+	assert(packet->srh < packet->l4);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
+{
+	static struct decap_sids sids;
+	uint8_t *frame = fuzz_copy(data, bytes);
+	struct packet packet = {.data = frame, .bytes = bytes};
+
+	if (!sids.sids)
+		decap_add(&sids, &(struct in6_addr){.s6_addr = {0xfc, 0, 0, 0xc}}, 48);
+	if (parse(&packet) == PARSE_OK) {
+		check(&packet, frame, bytes);
+		if (decap(&sids, &packet) == PARSE_OK)
+			check(&packet, frame, bytes);
+		else
+			packet.data = frame; /* not moved, or not to be forwarded */
+		if (packet.data != frame) {
+			parse_set_ecn(packet.data + packet.l3, bytes & 3);
+			parse_forward_hop(packet.data + packet.l3);
+			assert(parse_ip(&packet) == PARSE_OK);
+		}
+	}
+	free(frame);
+	return 0;
+}

@@ -1,0 +1,77 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+# Malformed packets (hostile.py, at least 10,000 at the edge and at the gateway), first alone, so
+# that every one can be accounted for, then beside well-formed HTTP, which must lose nothing.
+
+. "$(dirname "$0")/../../scripts/lab/checks.sh"
+
+RATE=${HOSTILE_RATE:-5000}
+SEED=${HOSTILE_SEED:-20261123}
+
+# counted NODE: packets that its dataplane has received
+counted() {
+    lab_cli "$1" show counters --json | jq .identity.received
+}
+
+has_counted() {
+    [ "$(counted "$1")" -ge "$2" ]
+}
+
+# throw ROLE: the corpus of that role, to that node, from its neighbour
+throw() {
+    local from=client interface=e0 port=c0
+    [ "$1" = edge ] || { from=delay interface=sc port=o0; }
+    lab_in "$from" /usr/bin/python3 "$LAB_TOP/tests/net/hostile.py" send "$1" \
+        "$LAB_DIR/$1.pcap" "$interface" \
+        "$(lab_in "$1" cat "/sys/class/net/$port/address")" "$RATE"
+}
+
+verdicts() {
+    lab_cli "$1" show counters --json | jq -c '.verdicts | with_entries(select(.value > 0))'
+}
+
+# accounted ROLE: alone; each packet that is for us is counted, and each count has a name
+accounted() {
+    local before sent ours after
+    before=$(counted "$1")
+    sent=$(throw "$1")
+    ours=$(jq .ours <<<"$sent")
+    lab_wait 5 "" has_counted "$1" $((before + ours)) || true
+    after=$(counted "$1")
+    echo "   $1: $(jq .sent <<<"$sent") sent, verdicts $(verdicts "$1")"
+    check_equal "$1: packets for us that ended in a verdict" "$((after - before))" "$ours"
+    check "$1: verdicts add up" "see show counters" lab_wait 3 "" lab_identity_holds "$1"
+    check "$1: its dataplane runs" "see its log" lab_alive "dataplane-$1"
+    check_number "$1: malformed packets" "$(jq .sent <<<"$sent")" ">=" 10000 packets
+    check_number "$1: of them for us" "$ours" ">=" 5000 packets
+}
+
+# beside ROLE SITE: the same, while HTTP goes to that site
+beside() {
+    local summary pid
+    lab_steer_to "$2"
+    throw "$1" >"$LAB_DIR/throw.json" &
+    pid=$!
+    summary=$(lab_in client "$LAB_TOOLS/client" load --to "$LAB_IPV4" --to "$LAB_IPV6" \
+        --rate 200 --constant --seconds 4 --timeout 3000 | tail -n 1)
+    wait "$pid"
+    check_equal "HTTP through $1 to $2 beside it: failed" "$(jq .failed <<<"$summary")" 0
+    check_number "HTTP done" "$(jq .done <<<"$summary")" ">=" 790 requests
+    check_number "its slowest" "$(jq '.max_ms // .p99_ms // 0' <<<"$summary")" "<" 1000 ms
+}
+
+test_lab
+for role in edge gate; do
+    /usr/bin/python3 "$LAB_TOP/tests/net/hostile.py" make "$role" "$LAB_DIR/$role.pcap" "$SEED" \
+        2>/dev/null
+done
+LAB_MEAN_MS=2 lab_engine_up 16 16 16
+lab_in client ping -q -c 1 -W 1 10.1.0.1 >/dev/null || true
+accounted edge
+accounted gate
+beside edge a
+beside gate c
+for role in edge gate; do
+    check "$role: its dataplane runs after all" "see its log" lab_alive "dataplane-$role"
+done
+test_end
