@@ -226,7 +226,7 @@ static COLD enum sl_verdict relay(struct worker *w, struct burst *b, struct pass
 		const struct encap *encap;
 		struct rte_mbuf *copy;
 
-		if (member.service != service->slot || !member.takes_new)
+		if (member.service != service->slot) /* drained sites still have flows */
 			continue;
 		settle(w, p, &member, slot);
 		encap = p->encap;

@@ -74,7 +74,7 @@ site_errors() {
         awk '/^Icmp: [0-9]/ { n += $5 } /^Icmp6InPktTooBigs/ { n += $2 } END { print n }'
 }
 
-# relay ADDRESS SOURCE: errors about flows without a pin go to every site that takes flows
+# relay ADDRESS SOURCE: errors about flows without a pin go to every site of the service
 relay() {
     local relayed limited sites
     relayed=$(verdict icmp-relayed)
