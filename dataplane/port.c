@@ -81,8 +81,44 @@ static int program_on(const struct port *port, struct bpf_prog_info *info, int *
 	return 0;
 }
 
+static int map_by_name(const uint32_t *id, unsigned ids, const char *name)
+{
+	for (unsigned i = 0; i < ids; i++) {
+		struct bpf_map_info info = {0};
+		uint32_t bytes = sizeof(info);
+		int fd = bpf_map_get_fd_by_id(id[i]);
+		if (fd < 0)
+			continue;
+		if (bpf_obj_get_info_by_fd(fd, &info, &bytes) == 0 && !strcmp(info.name, name))
+			return fd;
+		close(fd);
+	}
+	return -1;
+}
+
+static int program_maps(const struct port *port, int *ipv4, int *ipv6)
+{
+	uint32_t id[16], bytes;
+	struct bpf_prog_info info = {0};
+	int fd, ret = program_on(port, &info, &fd);
+
+	if (ret == 0) {
+		info = (struct bpf_prog_info){.nr_map_ids = 16, .map_ids = (uintptr_t)id};
+		bytes = sizeof(info);
+		ret = bpf_obj_get_info_by_fd(fd, &info, &bytes) < 0 ? -errno : 0;
+	}
+	if (fd >= 0)
+		close(fd);
+	if (ret == 0) {
+		*ipv4 = map_by_name(id, info.nr_map_ids, "steer_ipv4");
+		*ipv6 = map_by_name(id, info.nr_map_ids, "steer_ipv6");
+		ret = *ipv4 < 0 || *ipv6 < 0 ? -ENOENT : 0;
+	}
+	return ret;
+}
+
 /* After a kill -9 our program is still attached; one that is not ours is left alone. */
-static int leftover_detach(const struct port *port)
+static int leftover_find(struct port *port)
 {
 	struct bpf_prog_info info = {0};
 	int fd, ret = program_on(port, &info, &fd);
@@ -101,8 +137,10 @@ static int leftover_detach(const struct port *port)
 		      port->name, info.name, port->name);
 		return -EBUSY;
 	}
-	warnx("%s: removing the XDP program that an earlier run left", port->name);
-	return bpf_xdp_detach(port->ifindex, 0, NULL);
+	warnx("%s: replacing the XDP program that an earlier run left", port->name);
+	port->leftover = true;
+	program_maps(port, &port->left_ipv4, &port->left_ipv6); /* may be of another version */
+	return 0;
 }
 
 static int port_claim(struct port *port, const char *name, unsigned workers)
@@ -111,6 +149,7 @@ static int port_claim(struct port *port, const char *name, unsigned workers)
 
 	snprintf(port->name, sizeof(port->name), "%s", name);
 	port->steer_ipv4 = port->steer_ipv6 = port->claim = -1;
+	port->left_ipv4 = port->left_ipv6 = -1;
 	port->id = PORT_NONE;
 	port->ifindex = if_nametoindex(name);
 	if (!port->ifindex) {
@@ -124,7 +163,7 @@ static int port_claim(struct port *port, const char *name, unsigned workers)
 		return -EINVAL;
 	}
 	ret = interface_claim(port);
-	return ret ? ret : leftover_detach(port);
+	return ret ? ret : leftover_find(port);
 }
 
 int ports_claim(struct ports *ports, const struct config_dataplane *config)
@@ -152,42 +191,38 @@ int port_vdev_argument(const struct port *port, unsigned workers, const char *pr
 
 /* --- after EAL --- */
 
-static int map_by_name(const uint32_t *id, unsigned ids, const char *name)
+static void map_copy(int from, int to)
 {
-	for (unsigned i = 0; i < ids; i++) {
-		struct bpf_map_info info = {0};
-		uint32_t bytes = sizeof(info);
-		int fd = bpf_map_get_fd_by_id(id[i]);
-		if (fd < 0)
-			continue;
-		if (bpf_obj_get_info_by_fd(fd, &info, &bytes) == 0 && !strcmp(info.name, name))
-			return fd;
-		close(fd);
+	uint32_t key[5], next[5], *at = NULL; /* prefix length and address */
+	uint8_t value = 1;
+
+	if (from < 0)
+		return;
+	while (bpf_map_get_next_key(from, at, next) == 0) {
+		memcpy(key, next, sizeof(key));
+		at = key;
+		bpf_map_update_elem(to, key, &value, BPF_ANY);
 	}
-	return -1;
+	close(from);
+}
+
+/* What the killed run steered stays steered, until control has said what is wanted now. */
+static void leftover_take_over(struct port *port)
+{
+	map_copy(port->left_ipv4, port->steer_ipv4);
+	map_copy(port->left_ipv6, port->steer_ipv6);
+	port->left_ipv4 = port->left_ipv6 = -1;
 }
 
 /* The driver loaded the program; its maps are found by what is attached. */
 static int maps_open(struct port *port)
 {
-	uint32_t id[16], bytes;
-	struct bpf_prog_info info = {0};
-	int fd, ret = program_on(port, &info, &fd);
+	int ret = program_maps(port, &port->steer_ipv4, &port->steer_ipv6);
 
-	if (ret == 0) {
-		info = (struct bpf_prog_info){.nr_map_ids = 16, .map_ids = (uintptr_t)id};
-		bytes = sizeof(info);
-		ret = bpf_obj_get_info_by_fd(fd, &info, &bytes) < 0 ? -errno : 0;
-	}
-	if (fd >= 0)
-		close(fd);
-	if (ret == 0) {
-		port->steer_ipv4 = map_by_name(id, info.nr_map_ids, "steer_ipv4");
-		port->steer_ipv6 = map_by_name(id, info.nr_map_ids, "steer_ipv6");
-		ret = port->steer_ipv4 < 0 || port->steer_ipv6 < 0 ? -ENOENT : 0;
-	}
 	if (ret < 0)
 		warnx("%s: the XDP program's maps are missing: %s", port->name, strerror(-ret));
+	else
+		leftover_take_over(port);
 	return ret;
 }
 
@@ -201,9 +236,13 @@ static int port_configure(struct port *port, unsigned workers, struct rte_mempoo
 	ret = rte_eth_dev_get_port_by_name(device, &port->id);
 	if (ret == 0)
 		ret = rte_eth_dev_configure(port->id, workers, workers, &conf);
+	if (ret == 0 && port->leftover) /* no sooner: from here on the kernel has our packets */
+		ret = bpf_xdp_detach(port->ifindex, 0, NULL);
 	for (unsigned q = 0; ret == 0 && q < workers; q++) {
 		ret = rte_eth_rx_queue_setup(port->id, q, RX_DESCRIPTORS, SOCKET_ID_ANY, NULL,
 					     mbufs);
+		if (ret == 0 && q == 0) /* the driver has attached the program */
+			ret = maps_open(port);
 		if (ret == 0)
 			ret = rte_eth_tx_queue_setup(port->id, q, TX_DESCRIPTORS, SOCKET_ID_ANY,
 						     NULL);
@@ -229,8 +268,6 @@ int ports_start(struct ports *ports)
 	}
 	for (unsigned i = 0; i < ports->ports; i++) {
 		int ret = port_configure(&ports->port[i], ports->workers, ports->mbufs);
-		if (ret == 0)
-			ret = maps_open(&ports->port[i]);
 		if (ret < 0)
 			return ret;
 	}

@@ -19,6 +19,8 @@ struct port {
 	uint16_t id; /* DPDK port */
 	struct rte_ether_addr mac;
 	int steer_ipv4, steer_ipv6; /* maps of the XDP program on this interface */
+	int left_ipv4, left_ipv6;   /* the same of a killed run's program, -1: none */
+	bool leftover;		    /* that program is still attached */
 	int claim;		    /* abstract socket: one dataplane per interface */
 };
 
@@ -30,8 +32,10 @@ struct ports {
 };
 
 /*
- * Before EAL starts: interfaces exist, have a queue for each worker, are ours alone; what a killed
- * dataplane left on them is removed. Errors are said on stderr. 0 or -errno.
+ * Before EAL starts: interfaces exist, have a queue for each worker, are ours alone. What a killed
+ * dataplane left on them goes on dropping our packets until the new program takes its place, with
+ * the same addresses: in the kernel's hands they would be answered by whoever it routes them to.
+ * Errors are said on stderr. 0 or -errno.
  */
 int ports_claim(struct ports *ports, const struct config_dataplane *config);
 

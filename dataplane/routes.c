@@ -337,13 +337,14 @@ void routes_hello(struct routes *routes)
 
 void routes_sync(struct routes *routes)
 {
-	bool changed = false;
+	bool changed = !routes->synced;
 
 	for (unsigned i = 0; i < SL_SERVICES_MAX; i++)
 		if (routes->service[i] && !routes->service[i]->named) {
 			service_remove(routes, i);
 			changed = true;
 		}
+	routes->synced = true;
 	if (changed)
 		routes->services_changed(routes->context);
 }

@@ -57,6 +57,7 @@ struct routes {
 	struct service *service[SL_SERVICES_MAX];
 	struct member member[SL_MEMBERS_MAX + 1];
 	/* main only */
+	bool synced;	  /* a full update has ended: no other service is wanted */
 	unsigned targets; /* used slots of target[] and encap[], holes included */
 	struct target target[ROUTES_TARGETS_MAX];
 	struct sl_counters *counters;

@@ -64,6 +64,33 @@ static void steer_set(const struct steer *steer, const struct steer_prefix *pref
 	}
 }
 
+/* Deletes what is in a map but is not wanted. */
+static void prune_map(const struct steer *steer, int map, uint8_t family)
+{
+	struct map_key key, next = {0}, *at = NULL;
+
+	while (bpf_map_get_next_key(map, at, &next) == 0) {
+		struct steer_prefix prefix = {.family = family, .bits = next.bits};
+		memcpy(prefix.address, next.address, family == 4 ? 4 : 16);
+		if (bsearch(&prefix, steer->prefix, steer->prefixes, sizeof(prefix),
+			    prefix_order)) {
+			key = next;
+			at = &key;
+		} else if (bpf_map_delete_elem(map, &next) < 0) {
+			return;
+		}
+	}
+}
+
+static void prune(struct steer *steer)
+{
+	for (unsigned i = 0; i < steer->ports->ports; i++) {
+		prune_map(steer, steer->ports->port[i].steer_ipv4, 4);
+		prune_map(steer, steer->ports->port[i].steer_ipv6, 6);
+	}
+	steer->pruned = true;
+}
+
 void steer_sync(struct steer *steer, const struct routes *routes)
 {
 	static struct steer_prefix wanted[2 * SL_SERVICES_MAX + 64];
@@ -82,6 +109,8 @@ void steer_sync(struct steer *steer, const struct routes *routes)
 	}
 	memcpy(steer->prefix, wanted, n * sizeof(*wanted));
 	steer->prefixes = n;
+	if (routes->synced && !steer->pruned)
+		prune(steer);
 }
 
 void steer_init(struct steer *steer, const struct ports *ports,
@@ -90,4 +119,5 @@ void steer_init(struct steer *steer, const struct ports *ports,
 	steer->ports = ports;
 	steer->config = config;
 	steer->prefixes = 0;
+	steer->pruned = false;
 }

@@ -17,6 +17,7 @@ struct steer_prefix {
 struct steer {
 	const struct ports *ports;
 	const struct config_dataplane *config;
+	bool pruned; /* what a killed run steered and nobody wants any more is gone */
 	unsigned prefixes;
 	struct steer_prefix prefix[2 * SL_SERVICES_MAX + 64]; /* in the maps now, sorted */
 };
@@ -24,5 +25,6 @@ struct steer {
 void steer_init(struct steer *steer, const struct ports *ports,
 		const struct config_dataplane *config);
 
-/* Brings the maps in line with the services in force. */
+/* Brings the maps in line with the services in force; what an earlier run left stays until the
+ * first full update has ended (routes->synced). */
 void steer_sync(struct steer *steer, const struct routes *routes);

@@ -17,6 +17,10 @@ answered() {
     lab_in client curl -sf --max-time 0.5 "http://$LAB_IPV4/work"
 }
 
+# With announced services, as at a real edge: while one XDP program takes the place of the other, for
+# some milliseconds, the kernel has the packets, and its blackhole routes drop them.
+export LAB_ANNOUNCE="{}"
+
 test_lab
 lab_engine_up 16 16 16
 lab_start hold client "$LAB_TOOLS/client" hold --to "$LAB_IPV4" --to "$LAB_IPV6" \
