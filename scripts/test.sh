@@ -103,8 +103,11 @@ unit_tests sanitizers "$SANITIZE"
 
 tests=()
 for name in "$@"; do
-    tests+=("$LAB_TOP/tests/net/$name.sh")
+    for place in tests/net tests scripts; do
+        [ ! -e "$LAB_TOP/$place/$name.sh" ] || tests+=("$LAB_TOP/$place/$name.sh")
+    done
 done
+[ ${#tests[@]} -gt 0 ] || [ $# = 0 ] || lab_fail "no such test: $*"
 [ $# -gt 0 ] || tests=("$LAB_TOP"/tests/net/*.sh "$LAB_TOP/tests/instructions.sh" "$LAB_TOP/scripts/bench-reaction.sh")
 for test in "${tests[@]}"; do
     net_test release "$RELEASE" "$test"
