@@ -17,7 +17,7 @@ count() {
     SUANLU_FORM=v3 SOURCE_PACKET=$2 SOURCE_FLOWS=$3 SOURCE_WARM=0 SOURCE_ROUNDS=1 SOURCE_SECONDS=1 \
         SOURCE_TOTAL=$WORK/packets timeout 100 valgrind --tool=callgrind \
         --callgrind-out-file="$WORK/out" "$BUILD/scripts/bench/fastpath" --no-huge -m 300 --no-pci \
-        --no-telemetry --vdev net_null0 --vdev net_null1 --lcores "0@(0,1),1@(0,1)" \
+        --no-telemetry --file-prefix="instructions-$$" --vdev net_null0 --vdev net_null1 --lcores "0@(0,1),1@(0,1)" \
         -- "$1" 65536 1 >"$WORK/log" 2>&1 </dev/null || true
     packets=$(cat "$WORK/packets" 2>/dev/null || echo 0)
     # the worker alone: its loop with all that it inlines, and what it calls of ours
