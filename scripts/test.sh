@@ -108,7 +108,7 @@ for name in "$@"; do
     done
 done
 [ ${#tests[@]} -gt 0 ] || [ $# = 0 ] || lab_fail "no such test: $*"
-[ $# -gt 0 ] || tests=("$LAB_TOP"/tests/net/*.sh "$LAB_TOP/scripts/bench-reaction.sh")
+[ $# -gt 0 ] || tests=("$LAB_TOP"/tests/net/*.sh "$LAB_TOP/tests/instructions.sh" "$LAB_TOP/scripts/bench-reaction.sh")
 for test in "${tests[@]}"; do
     net_test release "$RELEASE" "$test"
 done

@@ -14,7 +14,7 @@ trap 'rm -rf "$WORK"' EXIT
 # count NAME PACKETS FLOWS BOUND
 count() {
     local instructions packets each
-    SUANLU_FORM=v3 SOURCE_PACKET=$2 SOURCE_FLOWS=$3 SOURCE_WARM=0 SOURCE_ROUNDS=1 SOURCE_SECONDS=1 \
+    SUANLU_FORM=v3 SOURCE_PACKET=$2 SOURCE_FLOWS=$3 SOURCE_WARM=0 SOURCE_LIMIT=100000 SOURCE_SECONDS=100 \
         SOURCE_TOTAL=$WORK/packets timeout 100 valgrind --tool=callgrind \
         --callgrind-out-file="$WORK/out" "$BUILD/scripts/bench/fastpath" --no-huge -m 300 --no-pci \
         --no-telemetry --file-prefix="instructions-$$" --vdev net_null0 --vdev net_null1 --lcores "0@(0,1),1@(0,1)" \
@@ -39,6 +39,6 @@ if ! command -v valgrind >/dev/null; then
     echo "not ok instructions: valgrind is missing (apt-get install valgrind)"
     exit 1
 fi
-count pinned-ipv4 ipv4-tcp 64 360
-count pinned-ipv6 ipv6-tcp 64 360
-count new-flow-ipv4 ipv4-tcp 0 760
+count pinned-ipv4 ipv4-tcp 64 320
+count pinned-ipv6 ipv6-tcp 64 320
+count new-flow-ipv4 ipv4-tcp 0 560

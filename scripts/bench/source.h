@@ -8,6 +8,7 @@
  *	SOURCE_PACKET   ipv4-tcp | ipv4-udp | ipv6-tcp | srv6-ipv4 | l3fwd
  *	SOURCE_FLOWS    how many flows, drawn at random for each packet; 0: each packet a new one
  *	SOURCE_WARM     packets per queue that name the flows one after the other, before timing
+ *	SOURCE_LIMIT    packets after which the process ends, whatever the time; 0: none
  *	SOURCE_SECONDS  how long to time, per round
  *	SOURCE_ROUNDS   how often
  *	SOURCE_TOTAL    a file to write the number of all packets to at the end
