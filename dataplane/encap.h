@@ -101,13 +101,20 @@ static inline void encap_write_srv6(uint8_t *header, uint16_t payload_bytes, uin
 	memcpy(header + RTE_ETHER_HDR_LEN + 4, &length, sizeof(length));
 }
 
-/* RFC 7348 section 5: a UDP source port for entropy, of the dynamic range; no UDP checksum. */
+/* RFC 7348 section 5: a UDP source port for entropy, of the dynamic range. */
+static inline uint16_t encap_vxlan_port(uint64_t hash)
+{
+	return 49152 + (hash >> 50);
+}
+
+/* No UDP checksum. */
 static inline void encap_write_vxlan(uint8_t *header, uint16_t sum_of_rest, uint16_t ip_bytes,
 				     uint8_t traffic_class, uint64_t hash)
 {
 	uint8_t *ip = header + RTE_ETHER_HDR_LEN;
 	uint32_t sum = (uint32_t)sum_of_rest + traffic_class + ip_bytes;
-	uint16_t field[] = {htons(ip_bytes), 0, htons(49152 + (hash >> 50)), htons(ip_bytes - 20)};
+	uint16_t field[] = {htons(ip_bytes), 0, htons(encap_vxlan_port(hash)),
+			    htons(ip_bytes - 20)};
 
 	sum = (sum & 0xffff) + (sum >> 16);
 	field[1] = htons(~(sum + (sum >> 16)));

@@ -8,6 +8,7 @@
 #include "eal.h"
 #include "messages.h"
 #include "nexthop.h"
+#include "path_mtu.h"
 #include "stats.h"
 #include "steer.h"
 #include "workers.h"
@@ -42,6 +43,7 @@ struct dataplane {
 	struct pin_file pins;
 	struct routes *routes;
 	struct nexthop nexthop;
+	struct path_mtu path_mtu;
 	struct steer steer;
 	struct messages messages;
 	struct workers workers;
@@ -191,25 +193,33 @@ static void tick(struct dataplane *dp)
 	workers_tick(&dp->workers);
 	stats_heartbeat(dp->counters);
 	nexthop_tick(&dp->nexthop);
+	path_mtu_tick(&dp->path_mtu);
 	routes_reclaim(dp->routes);
 }
 
+#define FDS 5 /* besides those of messages */
+
 static void loop(struct dataplane *dp)
 {
-	struct pollfd fds[4 + MESSAGES_PEERS_MAX];
+	struct pollfd fds[FDS + 1 + MESSAGES_PEERS_MAX];
 
 	fds[0] = (struct pollfd){.fd = dp->signals, .events = POLLIN};
 	fds[1] = (struct pollfd){.fd = dp->timer, .events = POLLIN};
 	fds[2] = (struct pollfd){.fd = netlink_fd(dp->nexthop.netlink), .events = POLLIN};
+	for (unsigned i = 0; i < 2; i++)
+		fds[3 + i] = (struct pollfd){.fd = dp->path_mtu.socket[i], .events = POLLIN};
 	for (;;) {
-		unsigned n = messages_poll(&dp->messages, fds + 3);
-		if (poll(fds, 3 + n, -1) < 0 && errno != EINTR)
+		unsigned n = messages_poll(&dp->messages, fds + FDS);
+		if (poll(fds, FDS + n, -1) < 0 && errno != EINTR)
 			return;
 		if (fds[0].revents)
 			return;
 		if (fds[2].revents && netlink_changed(dp->nexthop.netlink))
 			nexthop_resolve_all(&dp->nexthop);
-		messages_ready(&dp->messages, fds + 3, n);
+		for (unsigned i = 0; i < 2; i++)
+			if (fds[3 + i].revents)
+				path_mtu_read(&dp->path_mtu, i);
+		messages_ready(&dp->messages, fds + FDS, n);
 		if (fds[1].revents)
 			tick(dp);
 	}
@@ -220,6 +230,7 @@ static void teardown(struct dataplane *dp)
 	workers_stop(&dp->workers);
 	messages_close(&dp->messages);
 	ports_stop(&dp->ports);
+	path_mtu_close(&dp->path_mtu);
 	netlink_close(dp->nexthop.netlink);
 	routes_destroy(dp->routes);
 	pin_file_close(&dp->pins);
@@ -248,6 +259,8 @@ static int dataplane_run(struct dataplane *dp, bool verbose)
 	if (ret == 0)
 		ret = workers_start(&dp->workers, &dp->ports, &dp->sids, dp->routes, &dp->pins,
 				    dp->config->dataplane.busy_poll);
+	if (ret == 0)
+		ret = path_mtu_open(&dp->path_mtu, &dp->nexthop, &dp->workers);
 	if (ret == 0)
 		ret = messages_open(&dp->messages, dp->config->run_dir, dp->routes, &dp->workers);
 	if (ret == 0) {
@@ -292,7 +305,7 @@ int main(int argc, char **argv)
 		.parser = parse_option,
 		.doc = "Forwards compute requests by the routes of suanlu-control.",
 	};
-	static struct dataplane dp = {.messages.listen = -1};
+	static struct dataplane dp = {.messages.listen = -1, .path_mtu.socket = {-1, -1}};
 	struct options options = {.config_file = SL_CONFIG_FILE};
 	struct config_error error;
 	int ret;

@@ -5,9 +5,12 @@
 #include <err.h>
 #include <errno.h>
 #include <net/if.h>
+#include <rte_common.h>
 #include <rte_malloc.h>
 #include <stdio.h>
 #include <string.h>
+
+#define PATH_MTU_S 600 /* RFC 8201 section 4: recommended, at least 300 */
 
 /* The address that the kernel must know the way to. */
 static struct netlink_address first_hop(const struct target *target)
@@ -33,6 +36,17 @@ static const char *interface_name(int ifindex, char name[IF_NAMESIZE])
 	return if_indextoname(ifindex, name) ? name : "?";
 }
 
+/* What went there would come back to be steered again, until its hops are used up. */
+static bool is_service(const struct nexthop *nexthop, const struct netlink_address *address)
+{
+	bool ipv4 = address->family == AF_INET;
+	struct flow_key key = {.family = ipv4 ? 4 : 6,
+			       .protocol = ipv4 ? IPPROTO_ICMP : IPPROTO_ICMPV6};
+
+	memcpy(key.destination, &address->address, ipv4 ? 4 : 16);
+	return classify_lookup(nexthop->routes->classify, &key) != CLASSIFY_NONE;
+}
+
 /* Builds the headers over this route; 0, or -errno with the reason in target->next_hop. */
 static int build(const struct nexthop *nexthop, struct target *target, struct encap *encap)
 {
@@ -41,8 +55,13 @@ static int build(const struct nexthop *nexthop, struct target *target, struct en
 	struct rte_ether_addr mac;
 	char address[INET6_ADDRSTRLEN], name[IF_NAMESIZE];
 	uint16_t port;
-	int ret = netlink_route_get(nexthop->netlink, &to, &route);
+	int ret;
 
+	if (is_service(nexthop, &to)) {
+		say(target, "%s is a service's address: a loop", text(&to, address));
+		return -ELOOP;
+	}
+	ret = netlink_route_get(nexthop->netlink, &to, &route);
 	if (ret < 0)
 		return say(target, "no route to %s: %s", text(&to, address), strerror(-ret)), ret;
 	port = ports_by_ifindex(nexthop->ports, route.ifindex);
@@ -58,6 +77,8 @@ static int build(const struct nexthop *nexthop, struct target *target, struct en
 		    text(&route.gateway, address));
 		return -ENOENT;
 	}
+	if (target->path_mtu_bytes)
+		route.mtu_bytes = RTE_MIN(route.mtu_bytes, target->path_mtu_bytes);
 	ret = encap_build(encap, &target->via, target->family, &nexthop->source,
 			  &ports_by_id(nexthop->ports, port)->mac, &mac, route.mtu_bytes);
 	if (ret < 0)
@@ -108,12 +129,51 @@ void nexthop_resolve_all(struct nexthop *nexthop)
 			resolve(nexthop, i);
 }
 
+static bool leads_over(const struct target *target, const struct in6_addr *segment)
+{
+	for (unsigned i = 0; i < target->via.segments; i++)
+		if (IN6_ARE_ADDR_EQUAL(&target->via.segment[i], segment))
+			return target->via.kind != SL_VIA_L2;
+	return false;
+}
+
+bool nexthop_path_mtu(struct nexthop *nexthop, const struct in6_addr *segment, uint16_t mtu_bytes)
+{
+	bool narrower = false;
+
+	for (unsigned i = 1; i < nexthop->routes->targets; i++) {
+		struct target *target = &nexthop->routes->target[i];
+		if (!in_use(nexthop, i) || !leads_over(target, segment) ||
+		    nexthop->routes->encap[i]->mtu_bytes < mtu_bytes)
+			continue;
+		narrower |= nexthop->routes->encap[i]->mtu_bytes > mtu_bytes;
+		target->path_mtu_bytes = mtu_bytes;
+		target->path_mtu_s = PATH_MTU_S;
+		resolve(nexthop, i);
+	}
+	return narrower;
+}
+
+/* Routes change: after a while it is tried whether the way is wider again. */
+static void forget_path_mtu(struct nexthop *nexthop, unsigned slot)
+{
+	struct target *target = &nexthop->routes->target[slot];
+
+	if (target->path_mtu_s == 0 || --target->path_mtu_s > 0)
+		return;
+	target->path_mtu_bytes = 0;
+	resolve(nexthop, slot);
+}
+
+/* A service may have come to its address. */
 static void confirm(struct nexthop *nexthop, unsigned slot)
 {
 	struct netlink_address to = first_hop(&nexthop->routes->target[slot]);
 	struct netlink_route route;
 
-	if (netlink_route_get(nexthop->netlink, &to, &route) == 0)
+	if (is_service(nexthop, &to))
+		resolve(nexthop, slot);
+	else if (netlink_route_get(nexthop->netlink, &to, &route) == 0)
 		netlink_neighbour_use(nexthop->netlink, route.ifindex, &route.gateway);
 }
 
@@ -122,6 +182,7 @@ void nexthop_tick(struct nexthop *nexthop)
 	for (unsigned i = 1; i < nexthop->routes->targets; i++) {
 		if (!in_use(nexthop, i))
 			continue;
+		forget_path_mtu(nexthop, i);
 		if (nexthop->routes->encap[i]->kind == SL_VIA_NONE)
 			resolve(nexthop, i);
 		else

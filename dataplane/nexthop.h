@@ -23,5 +23,11 @@ void nexthop_resolve_new(struct nexthop *nexthop);
 /* The kernel's tables changed: look every target up again. */
 void nexthop_resolve_all(struct nexthop *nexthop);
 
+/*
+ * A router on the way to `segment` forwards no more than `mtu_bytes`. Believed for ten minutes
+ * (RFC 8201 section 4). True if that makes a way narrower than it was.
+ */
+bool nexthop_path_mtu(struct nexthop *nexthop, const struct in6_addr *segment, uint16_t mtu_bytes);
+
 /* Once a second: unresolved targets again, and the kernel confirms the neighbours in use. */
 void nexthop_tick(struct nexthop *nexthop);

@@ -47,7 +47,9 @@ struct target {
 	struct sl_via via;
 	uint8_t family; /* 4 or 6, of the inner packet */
 	uint32_t references;
-	char next_hop[64]; /* how it is reached now, or why not */
+	uint16_t path_mtu_bytes; /* what a router on the way said; 0: nothing */
+	uint16_t path_mtu_s;	 /* for so long yet */
+	char next_hop[64];	 /* how it is reached now, or why not */
 };
 
 struct routes {

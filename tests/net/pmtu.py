@@ -7,6 +7,8 @@ pmtu.py hop ADDRESS PORT: sends one that has one hop left, prints origin and typ
 pmtu.py datagrams ADDRESS PORT BYTES: sends 20 that the kernel fragments (IPv4 without DF), prints
 how many were answered; what was lost is sent again, twice.
 pmtu.py reversed ADDRESS PORT BYTES INTERFACE MAC SOURCE: the same, once each, last fragment first.
+pmtu.py forged SID ADDRESS SOURCE INTERFACE MAC COUNT: from the underlay, too big, about our packets
+to SID with SOURCE's to ADDRESS in them, each with another flow label.
 pmtu.py errors ADDRESS PORT INTERFACE MAC SOURCE COUNT: too big, about as many flows that nobody has.
 """
 import hashlib
@@ -101,6 +103,16 @@ def backwards(address, port, size, interface, mac, source):
     print(done)
 
 
+def forged(sid, address, source, interface, mac, count):
+    from scapy.all import Ether, ICMPv6PacketTooBig, IP, IPv6, Raw, TCP, conf
+    wire = conf.L2socket(iface=interface)
+    inner = (IPv6 if ':' in address else IP)(src=source, dst=address) / \
+        TCP(sport=2000, dport=80) / Raw(b'x' * 1300)
+    for number in range(1, int(count) + 1):
+        about = IPv6(src='fc00:e::1', dst=sid, fl=number, hlim=63) / inner
+        wire.send(Ether(dst=mac) / IPv6(src='fd00:e::2', dst='fc00:e::1') /
+                  ICMPv6PacketTooBig(mtu=1320) / bytes(about)[:1232])
+
 
 def errors(address, port, interface, mac, source, count):
     from scapy.all import (Ether, ICMP, ICMPv6PacketTooBig, IP, IPv6, UDP, conf)
@@ -118,5 +130,4 @@ def errors(address, port, interface, mac, source, count):
 
 
 {'serve': serve, 'hop': hop, 'datagrams': datagrams, 'reversed': backwards,
- 'errors': errors}[sys.argv[1]](
-    *sys.argv[2:])
+ 'forged': forged, 'errors': errors}[sys.argv[1]](*sys.argv[2:])

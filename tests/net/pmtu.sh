@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# Path MTU without help: an overlay of 1,500 bytes under clients that send 1,500, a link of 1,300
-# on the way back, ping and the last hop at the service addresses, and datagrams in fragments.
+# Path MTU without help: an overlay of 1,500 bytes under clients that send 1,500, a narrower link
+# inside of it, a link of 1,300 on the way back, ping and the last hop at the service addresses, and
+# datagrams in fragments.
 
 . "$(dirname "$0")/../../scripts/lab/checks.sh"
 
@@ -37,14 +38,14 @@ forget() {
     done
 }
 
-# upload SITE ADDRESS
+# upload SITE ADDRESS WHERE
 upload() {
     local sum before
     forget
     before=$(verdict too-big)
     sum=$(lab_in client curl -s --max-time 20 -T "$LAB_DIR/upload" "http://$2/upload") ||
         sum="curl: $?"
-    check_equal "16 MiB upload to $1 by $2, overlay of 1,500 bytes" "$sum" \
+    check_equal "16 MiB upload to $1 by $2, $3" "$sum" \
         "$(b2sum -l 256 "$LAB_DIR/upload" | cut -d' ' -f1)"
     grew too-big "$before" "by $2"
 }
@@ -72,6 +73,36 @@ fragments() {
 site_errors() {
     lab_in "$1" cat /proc/net/snmp /proc/net/snmp6 |
         awk '/^Icmp: [0-9]/ { n += $5 } /^Icmp6InPktTooBigs/ { n += $2 } END { print n }'
+}
+
+# way_mtu SID
+way_mtu() {
+    lab_cli edge show next-hops --json |
+        jq --arg sid "$1" '[.next_hops[] | select(.way | contains($sid)).mtu_bytes] | unique[]'
+}
+
+# narrow SITE SID4 SID6: a router inside of the overlay says that our packets are too big
+narrow() {
+    ip -n "$(lab_ns router)" link set "r$1" mtu 1400
+    lab_steer_to "$1"
+    upload "$1" "$LAB_IPV4" "1,400 bytes inside of the overlay"
+    upload "$1" "[$LAB_IPV6]" "1,400 bytes inside of the overlay"
+    check_equal "the edge knows the path MTU to $1" "$(way_mtu "$2") $(way_mtu "$3")" "1400 1400"
+    ip -n "$(lab_ns router)" link set "r$1" mtu 1600
+}
+
+# forged SID SERVICE SOURCE: the same message from who has not seen the packet; it knows all else
+forged() {
+    local taken
+    taken=$(site_errors edge)
+    lab_in router /usr/bin/python3 "$LAB_TOP/tests/net/pmtu.py" forged "$1" "$2" "$3" e0 \
+        "$(lab_in edge cat /sys/class/net/o0/address)" 50
+    lab_wait 3 "errors at the edge's kernel" test_errors edge $((taken + 50))
+    check_equal "50 forged messages about the way to $1 change nothing" "$(way_mtu "$1")" 1500
+}
+
+test_errors() {
+    [ "$(site_errors "$1")" -ge "$2" ]
 }
 
 # relay ADDRESS SOURCE: errors about flows without a pin go to every site of the service
@@ -120,13 +151,21 @@ check_equal "the edge answered the pings" "$(verdict icmp-answered)" 14
 
 for site in a c; do
     lab_steer_to "$site"
-    upload "$site" "$LAB_IPV4"
-    upload "$site" "[$LAB_IPV6]"
+    upload "$site" "$LAB_IPV4" "overlay of 1,500 bytes"
+    upload "$site" "[$LAB_IPV6]" "overlay of 1,500 bytes"
     fragments "$site" "$LAB_IPV4" 10.1.0.2
     fragments "$site" "$LAB_IPV6" fd00:1::2
 done
 check_equal "Time Exceeded by IPv4" "$(helper client hop "$LAB_IPV4" "$PORT")" "2 11"
 check_equal "Time Exceeded by IPv6" "$(helper client hop "$LAB_IPV6" "$PORT")" "3 3"
+
+for sid in fc00:a:0:4:: fc00:b:0:4:: fc00:b:0:6::; do
+    check_equal "path MTU to $sid before" "$(way_mtu "$sid")" 1500
+done
+narrow a fc00:a:0:4:: fc00:a:0:6::
+narrow c fc00:c:0:46::1 fc00:c:0:46::1
+forged fc00:b:0:4:: "$LAB_IPV4" 10.1.0.2
+forged fc00:b:0:6:: "$LAB_IPV6" fd00:1::2
 
 # What the router says to a service address comes to the edge, by either family.
 ip -n "$(lab_ns router)" link set c0 mtu 1300
