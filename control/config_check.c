@@ -159,6 +159,52 @@ static int check_keys(struct config_reader *reader, const struct config *config)
 	return 0;
 }
 
+static bool is_in(const struct config_local_sid *sid, const struct in6_addr *address)
+{
+	unsigned whole = sid->prefix_bits / 8, rest = sid->prefix_bits % 8;
+
+	return memcmp(&sid->prefix, address, whole) == 0 &&
+	       (rest == 0 ||
+		(sid->prefix.s6_addr[whole] ^ address->s6_addr[whole]) >> (8 - rest) == 0);
+}
+
+static bool is_service(const struct config_service *service, const struct in6_addr *address)
+{
+	if (IN6_IS_ADDR_V4MAPPED(address))
+		return memcmp(&address->s6_addr[12], &service->ipv4, 4) == 0;
+	return IN6_ARE_ADDR_EQUAL(&service->ipv6, address);
+}
+
+/* What goes to one of our own addresses comes back, until its hop limit ends it. */
+static int check_loop(struct config_reader *reader, const struct config *config, unsigned i,
+		      const struct in6_addr *address)
+{
+	for (unsigned k = 0; k < config->services; k++)
+		if (is_service(&config->service[k], address))
+			return config_fail_at(reader, at(reader, "sites[%u]", i),
+					      "its way leads to the address of service '%s', that "
+					      "is, back to here: give the site's own address",
+					      config->service[k].name);
+	for (unsigned k = 0; k < config->dataplane.sids; k++)
+		if (is_in(&config->dataplane.sid[k], address))
+			return config_fail_at(reader, at(reader, "sites[%u]", i),
+					      "its way leads into dataplane.sids[%u], that is, "
+					      "back to here: give the site's own SID",
+					      k);
+	return 0;
+}
+
+static int check_loops(struct config_reader *reader, const struct config *config, unsigned i)
+{
+	const struct config_site *site = &config->site[i];
+
+	for (unsigned f = 0; f < SL_INNER_FAMILIES; f++)
+		for (unsigned s = 0; s < site->via[f].segments; s++)
+			if (check_loop(reader, config, i, &site->via[f].segment[s]) < 0)
+				return -EINVAL;
+	return 0;
+}
+
 static int check_site(struct config_reader *reader, const struct config *config, unsigned i)
 {
 	const struct config_site *site = &config->site[i];
@@ -176,7 +222,7 @@ static int check_site(struct config_reader *reader, const struct config *config,
 				"required: site '%s' has a SID, and this is the outer "
 				"source address",
 				site->name);
-	return 0;
+	return check_loops(reader, config, i);
 }
 
 static int check_edge(struct config_reader *reader, const struct config *config, unsigned i)

@@ -32,7 +32,7 @@ static const char good[] = "node: edge1\n"
 			   "  cores: [0]\n"
 			   "  busy_poll: true\n"
 			   "  huge_pages: false\n"
-			   "  sids: [\"fc00:c:0:46::/64\"]\n"
+			   "  sids: [\"fc00:e:0:46::/64\"]\n"
 			   "telemetry:\n"
 			   "  listen: \"[fc00:e::1]:7801\"\n"
 			   "metrics:\n"
@@ -130,7 +130,7 @@ static void check_dataplane(const struct config_dataplane *d)
 {
 	struct in6_addr address;
 
-	inet_pton(AF_INET6, "fc00:c:0:46::", &address);
+	inet_pton(AF_INET6, "fc00:e:0:46::", &address);
 	assert_int_equal(d->ports, 1);
 	assert_string_equal(d->port[0], "lo");
 	assert_int_equal(d->pins, 2000000);
@@ -358,11 +358,11 @@ static const struct {
 	 "t.yaml:11: dataplane.cores[1]: 0 given twice"},
 	{"bool", "busy_poll: true", "busy_poll: yes",
 	 "t.yaml:12: dataplane.busy_poll: expected true or false, found 'yes'"},
-	{"SID prefix", "fc00:c:0:46::/64", "fc00:c:0:46::/129",
-	 "t.yaml:14: dataplane.sids[0]: expected an IPv6 PREFIX/LENGTH, found 'fc00:c:0:46::/129'"},
-	{"SID host bits", "fc00:c:0:46::/64", "fc00:c:0:46::1/64",
+	{"SID prefix", "fc00:e:0:46::/64", "fc00:e:0:46::/129",
+	 "t.yaml:14: dataplane.sids[0]: expected an IPv6 PREFIX/LENGTH, found 'fc00:e:0:46::/129'"},
+	{"SID host bits", "fc00:e:0:46::/64", "fc00:e:0:46::1/64",
 	 "t.yaml:14: dataplane.sids[0]: expected a prefix with nothing set past its length, found "
-	 "'fc00:c:0:46::1/64'"},
+	 "'fc00:e:0:46::1/64'"},
 	{"endpoint", "[fc00:e::1]:7801", "fc00:e::1:7801",
 	 "t.yaml:16: telemetry.listen: expected ADDRESS:PORT or \"[IPV6 ADDRESS]:PORT\", found "
 	 "'fc00:e::1:7801'"},
@@ -424,6 +424,18 @@ static const struct {
 	 "t.yaml:35: sites[0]: needs sid4, sid or deliver4: service 'infer' has an ipv4"},
 	{"no way for IPv6", "    sid6: [fc00:9::1, \"fc00:a:0:6::\"]\n", "",
 	 "t.yaml:35: sites[0]: needs sid6, sid or deliver6: service 'infer' has an ipv6"},
+	{"an instance at a service's address", "deliver4: 10.3.0.2", "deliver4: 192.0.2.80",
+	 "t.yaml:42: sites[1]: its way leads to the address of service 'infer', that is, back to "
+	 "here: give the site's own address"},
+	{"a segment at a service's address", "fc00:9::1", "\"2001:db8:80::80\"",
+	 "t.yaml:35: sites[0]: its way leads to the address of service 'infer', that is, back to "
+	 "here: give the site's own address"},
+	{"a site in our own SIDs", "sid: fc00:c:0:46::1", "sid: fc00:e:0:46:ffff::1",
+	 "t.yaml:45: sites[2]: its way leads into dataplane.sids[0], that is, back to here: give "
+	 "the site's own SID"},
+	{"a site in our own SIDs, bits", "[\"fc00:e:0:46::/64\"]", "[\"fc00:8::/29\"]",
+	 "t.yaml:35: sites[0]: its way leads into dataplane.sids[0], that is, back to here: give "
+	 "the site's own SID"},
 	{"negative delay", "delay_ms: 2.5", "delay_ms: -1",
 	 "t.yaml:39: sites[0].delay_ms: expected milliseconds, 0..60000, found '-1'"},
 	{"delay not finite", "delay_ms: 2.5", "delay_ms: 1e999",
