@@ -36,7 +36,7 @@ static enum sl_verdict carry_ecn_inwards(struct packet *packet, uint8_t outer)
 	uint8_t ecn = ecn_inwards[inner][outer];
 
 	if (ecn == DROP)
-		return SL_VERDICT_BAD_HEADER;
+		return SL_VERDICT_CONGESTED;
 	if (ecn != inner) {
 		parse_set_ecn(packet->data, ecn);
 		packet->traffic_class = (packet->traffic_class & ~3) | ecn;

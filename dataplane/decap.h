@@ -20,7 +20,7 @@ struct decap_sids {
  * For a parsed packet whose upper-layer protocol is IPv4 (4) or IPv6 (41): checks that the
  * outer destination is one of `sids` (else NOT_LOCAL) and that no segments are left
  * (else BAD_SEGMENTS), carries congestion experienced inwards (RFC 6040 section 4.2: not-ECT inside
- * and CE outside drops with BAD_HEADER), moves data and bytes to the inner packet and
+ * and CE outside drops with CONGESTED), moves data and bytes to the inner packet and
  * parses that (parse_ip). On FRAGMENT all of that is done too, if the inner packet is the fragment.
  * On any other verdict but PARSE_OK the packet is not to be forwarded.
  */

@@ -45,7 +45,8 @@
 	X(ICMP_ANSWERED, "icmp-answered", "an echo request, answered")                        \
 	X(ICMP_RELAYED, "icmp-relayed", "an ICMP error, to all sites that may have its flow") \
 	X(RATE_LIMITED, "rate-limited", "ICMP beyond its rate")                               \
-	X(FRAGMENT_LATE, "fragment-late", "a fragment whose first one did not come in time")
+	X(FRAGMENT_LATE, "fragment-late", "a fragment whose first one did not come in time")  \
+	X(CONGESTED, "congested", "met congestion in the overlay, its sender knows no ECN")
 
 enum sl_verdict {
 #define X(name, text, what) SL_VERDICT_##name,

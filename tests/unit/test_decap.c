@@ -202,9 +202,9 @@ static void test_corrupted(void **state)
 		 SL_VERDICT_BAD_HEADER},
 		{"inner fragment", FRAME(srv6_ipv6), 54 + 6, 44, SL_VERDICT_FRAGMENT},
 		{"CE outside, not-ECT inside, IPv4", FRAME(srv6_ipv4), OUTER + 1, 0x30,
-		 SL_VERDICT_BAD_HEADER},
+		 SL_VERDICT_CONGESTED},
 		{"CE outside, not-ECT inside, IPv6", FRAME(srv6_ipv6), OUTER + 1, 0x30,
-		 SL_VERDICT_BAD_HEADER},
+		 SL_VERDICT_CONGESTED},
 	};
 
 	(void)state;
@@ -321,7 +321,7 @@ static void test_ecn(void **state)
 		memcpy(expected, frame, v->bytes);
 		put_ecn(v, expected, due == 4 ? code[inner] : due, code[outer]);
 		assert_int_equal(decap_copy(frame, v->bytes, &packet, &copy),
-				 due == 4 ? SL_VERDICT_BAD_HEADER : PARSE_OK);
+				 due == 4 ? SL_VERDICT_CONGESTED : PARSE_OK);
 		assert_memory_equal(copy, expected, v->bytes);
 		if (due != 4) {
 			assert_int_equal(packet.traffic_class, 0xb8 | due);
