@@ -30,14 +30,15 @@ done
 declare -A PARSERS=(
     [parse]="dataplane/parse.c dataplane/decap.c"
     [icmp]="dataplane/icmp.c dataplane/header.c"
+    [outer_error]="dataplane/outer_error.c"
     [fragment]="dataplane/fragment.c dataplane/header.c"
     [route]="dataplane/route_check.c"
     [telemetry]="control/telemetry/verify.c control/telemetry/plausible.c"
-    [config]="control/config.c control/config_check.c control/config_site.c control/config_value.c control/config_yaml.c"
+    [config]="control/config.c control/config_announce.c control/config_check.c control/config_site.c control/config_value.c control/config_yaml.c"
     [netlink]="dataplane/netlink_parse.c"
     [request]="control/answer.c"
 )
-[ ${#TARGETS[@]} -gt 0 ] || TARGETS=(parse icmp fragment route telemetry config netlink request)
+[ ${#TARGETS[@]} -gt 0 ] || TARGETS=(parse icmp outer_error fragment route telemetry config netlink request)
 for target in "${TARGETS[@]}"; do
     [ -n "${PARSERS[$target]:-}" ] || { echo "no target '$target'; there are: ${!PARSERS[*]}" >&2; exit 2; }
 done

@@ -13,6 +13,7 @@ from scapy.all import (Dot1AD, Dot1Q, Ether, ICMP, ICMPv6EchoRequest, ICMPv6Pack
                        ICMPv6TimeExceeded, IP, IPOption_Router_Alert, IPv6, IPv6ExtHdrDestOpt,
                        IPv6ExtHdrFragment, IPv6ExtHdrHopByHop, IPv6ExtHdrRouting,
                        IPv6ExtHdrSegmentRouting, TCP, UDP, fragment, fragment6)
+from scapy.layers.vxlan import VXLAN
 
 TOP = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else pathlib.Path(__file__).parent / 'corpus')
 C4, S4, R4 = '203.0.113.5', '192.0.2.80', '198.51.100.1'
@@ -81,6 +82,32 @@ def messages():
         'fragment-of-message': IP(src=R4, dst=S4, flags='MF') / ICMP(type=3, code=4) / q4,
         'large4': IP(src=C4, dst=S4, flags='DF') / TCP() / (b'x' * 700),
         'large6': IPv6(src=C6, dst=S6) / TCP() / (b'x' * 1300),
+    }
+
+
+def outer_errors():
+    """About packets that we encapsulated; the first byte is the family."""
+    four = IP(src=C4, dst=S4, len=1500) / TCP(sport=40000, dport=80)
+    six = IPv6(src=C6, dst=S6, plen=1460) / IPv6ExtHdrFragment(m=1) / UDP(sport=40000, dport=80)
+    late = IP(src=C4, dst=S4, frag=9, len=1500) / TCP()
+    srh = IPv6ExtHdrSegmentRouting(addresses=[SID], segleft=1, lastentry=0)
+    outer = dict(src='fc00:e::1', plen=1540, hlim=60, fl=7)
+    vxlan = IP(src=R4, dst='10.0.0.7', len=1550) / UDP(sport=50000, dport=4789) / VXLAN(vni=7)
+
+    def about(packet):
+        return b'\1' + bytes(IPv6() / ICMPv6PacketTooBig(mtu=1400) / bytes(packet))[40:]
+
+    def about4(packet):
+        return b'\0' + bytes(IP() / ICMP(type=3, code=4, nexthopmtu=1400) / bytes(packet))[20:]
+
+    return {
+        'srv6-4': about(IPv6(dst=SID, nh=4, **outer) / four),
+        'srv6-6': about(IPv6(dst=SID, nh=41, **outer) / six),
+        'srh': about(IPv6(dst='fc00:f::1', nh=43, **outer) / srh / four),
+        'late': about(IPv6(dst=SID, nh=4, **outer) / late),
+        'other': about(IPv6(dst=SID, nh=17, **outer) / UDP()),
+        'vxlan-4': about4(vxlan / Ether(type=0x800) / four),
+        'vxlan-6': about4(vxlan / Ether(type=0x86dd) / six),
     }
 
 
@@ -239,7 +266,7 @@ dataplane:
   cores: [0, 1]
   busy_poll: false
   huge_pages: true
-  sids: ["fc00:c:0:46::/64"]
+  sids: ["fc00:e:0:46::/64"]
 telemetry:
   listen: "[fc00:e::1]:7801"
 metrics:
@@ -287,7 +314,7 @@ def configurations():
         'pins': ('100k', '7q'), 'pins-large': ('100k', '99999M'), 'pins-m': ('100k', '2M'),
         'cores': ('[0, 1]', '[0, 0]'), 'cores-word': ('[0, 1]', '[x]'),
         'bool': ('busy_poll: false', 'busy_poll: maybe'), 'bits': ('/64', '/129'),
-        'no-bits': ('/64', ''), 'sid-host': ('fc00:c:0:46::/64', 'fc00:c:0:46::1/64'),
+        'no-bits': ('/64', ''), 'sid-host': ('fc00:e:0:46::/64', 'fc00:e:0:46::1/64'),
         'listen': ('[fc00:e::1]:7801', 'fc00:e::1:7801'), 'listen-port': (':9801', ':0'),
         'ipv4': ('192.0.2.80', '192.0.2.800'), 'ipv6': ('2001:db8:80::80', '2001::db8::'),
         'multicast': ('192.0.2.80', '224.0.0.1'), 'protocol': ('protocol: tcp', 'protocol: sctp'),
@@ -315,6 +342,11 @@ def configurations():
         'no-key-file': ('key: /proc/self/fd/100\n', ''), 'key-file': ('/proc/self/fd/100', '/nowhere/key'),
         'run-dir': ('/run/suanlu', 'run/suanlu'), 'no-sites': ('sites:\n  - name: a', 'x:\n  - name: a'),
         'tabs': ('  ports', '\tports'), 'not-utf8': ('edge1', '\xff'),
+        'loop-service': ('deliver4: 10.3.0.2', 'deliver4: 192.0.2.80'),
+        'loop-segment': ('fc00:f::1', '2001:db8:80::80'), 'loop-sid': ('fc00:e:0:46::/64', 'fc00:8::/29'),
+        **{'announce-' + str(n): ('services:\n', 'announce: {%s}\nservices:\n' % announce)
+           for n, announce in enumerate(('', 'table: main, metric: 5', 'table: 0', 'table: x',
+                                         'metric: 0', 'interface: lo', 'interface: c0', 'key: 1'))},
         'deep': ('[0, 1]', '[' * 40), 'list': ('node: edge1', '- node'),
     }
     files = {name: whole.replace(*change, 1).encode('latin1') for name, change in changes.items()}
@@ -381,6 +413,7 @@ def main():
     icmp['loop'] = ETHER / IP(src=S4, dst=S4) / TCP()
     icmp['group'] = ETHER / IPv6(src=C6, dst='ff02::1') / TCP()
     write('icmp', icmp)
+    write('outer_error', outer_errors())
     write('fragment', trains())
     write('route', routes())
     write('telemetry', reports())
