@@ -54,10 +54,11 @@ static unsigned find_or_make(struct announce *announce, uint8_t family, const vo
 	return announce->addresses++;
 }
 
-static int make_addresses(struct announce *announce)
+int announce_shape(struct announce *announce, const struct config *config)
 {
-	const struct config *config = announce->config;
-
+	*announce = (struct announce){.config = config};
+	if (!config->announce.on)
+		return 0;
 	announce->address = calloc(2 * config->services + 1, sizeof(*announce->address));
 	announce->of_service = calloc(config->services + 1, sizeof(*announce->of_service));
 	announce->acknowledged = calloc(config->services + 1, sizeof(*announce->acknowledged));
@@ -111,12 +112,11 @@ int announce_open(struct announce *announce, const struct config *config,
 {
 	int result;
 
-	*announce = (struct announce){.config = config};
-	if (!config->announce.on)
+	result = announce_shape(announce, config);
+	if (result == 0 && !config->announce.on)
 		return 0;
-	result = privilege_has_net_admin() ? kernel_routes_open(&announce->kernel) : -EPERM;
 	if (result == 0)
-		result = make_addresses(announce);
+		result = privilege_has_net_admin() ? kernel_routes_open(&announce->kernel) : -EPERM;
 	if (result == 0)
 		result = take_over(announce);
 	if (result == 0)
@@ -265,6 +265,30 @@ void announce_update(struct announce *announce, const struct routes *routes,
 	}
 	for (unsigned i = 0; i < announce->addresses; i++)
 		bring_up_to_now(announce, &announce->address[i], now_s);
+}
+
+void announce_reload(struct announce *announce, struct announce *next, double now_s)
+{
+	struct announce old = *announce;
+
+	for (unsigned i = 0; i < next->addresses; i++)
+		announce_rule_init(&next->address[i].rule, false, now_s);
+	for (unsigned i = 0; i < old.addresses; i++) {
+		unsigned index = find(next, &old.address[i].route);
+
+		if (index != NONE)
+			next->address[index] = old.address[i];
+		else if (old.started && old.address[i].present)
+			take_away(announce, &old.address[i], "no service has it any more");
+	}
+	announce->config = next->config;
+	announce->address = next->address;
+	announce->addresses = next->addresses;
+	announce->of_service = next->of_service;
+	announce->acknowledged = next->acknowledged;
+	*next = (struct announce){.address = old.address,
+				  .of_service = old.of_service,
+				  .acknowledged = old.acknowledged};
 }
 
 void announce_close(struct announce *announce)

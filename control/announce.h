@@ -48,6 +48,12 @@ int announce_open(struct announce *announce, const struct config *config,
 		  struct config_error *error);
 void announce_close(struct announce *announce);
 
+/* The addresses of a configuration alone; without the kernel. -ENOMEM. */
+int announce_shape(struct announce *announce, const struct config *config);
+
+/* Goes over to those of `next` (announce_shape). What goes away is withdrawn at once. */
+void announce_reload(struct announce *announce, struct announce *next, double now_s);
+
 /* From here on the kernel's routes are changed; also once rights have been dropped. */
 void announce_start(struct announce *announce, double now_s);
 

@@ -2,6 +2,7 @@
 #include "answer.h"
 #include "answer_show.h"
 #include "log.h"
+#include "reload.h"
 #include <errno.h>
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
@@ -47,6 +48,24 @@ static json_t *drain(struct control *control, const json_t *request, bool draine
 	return json_pack("{s:b}", "ok", 1);
 }
 
+static json_t *count_json(const struct reload_count *count)
+{
+	return json_pack("{s:i, s:i, s:i}", "added", (int)count->added, "removed",
+			 (int)count->removed, "changed", (int)count->changed);
+}
+
+static json_t *read_again(struct control *control)
+{
+	struct reload_summary summary;
+	struct config_error error;
+
+	if (reload(control, &summary, &error) < 0)
+		return json_pack("{s:b, s:s}", "ok", 0, "error", error.text);
+	return json_pack("{s:b, s:s, s:o, s:o, s:o}", "ok", 1, "file", control->file, "services",
+			 count_json(&summary.services), "sites", count_json(&summary.sites),
+			 "edges", count_json(&summary.edges));
+}
+
 static json_t *show(const char *name, json_t *what)
 {
 	json_t *answer = json_pack("{s:b}", "ok", 1);
@@ -79,6 +98,8 @@ static json_t *respond(struct control *control, const json_t *request)
 		return drain(control, request, true);
 	if (strcmp(command, "undrain") == 0)
 		return drain(control, request, false);
+	if (strcmp(command, "reload") == 0)
+		return read_again(control);
 	return fail("unknown command '%.64s'", command);
 }
 

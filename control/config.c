@@ -9,6 +9,7 @@
 
 #include "config_announce.h"
 #include "config_check.h"
+#include "config_reload.h"
 #include "config_site.h"
 #include "config_value.h"
 
@@ -92,8 +93,8 @@ static int set_local_sids(struct config_reader *reader, const struct config_fiel
 {
 	struct config_dataplane *dataplane = out;
 
-	return config_read_list(reader, field, config_set_prefix, sizeof(*dataplane->sid), 64, node,
-				&dataplane->sid, &dataplane->sids);
+	return config_read_list(reader, field, config_set_prefix, sizeof(*dataplane->sid),
+				SL_SIDS_MAX, node, &dataplane->sid, &dataplane->sids);
 }
 
 static int set_dataplane(struct config_reader *reader, const struct config_field *field,
@@ -265,7 +266,8 @@ static int fill(struct config_reader *reader, struct config *config)
 	return result < 0 ? result : config_check(reader, config);
 }
 
-int config_load(const char *file, struct config **out, struct config_error *error)
+static int load(const char *file, const struct config *running, struct config **out,
+		struct config_error *error)
 {
 	struct config_reader reader;
 	struct config *config;
@@ -279,6 +281,8 @@ int config_load(const char *file, struct config **out, struct config_error *erro
 		return result;
 	config = calloc(1, sizeof(*config));
 	result = config ? fill(&reader, config) : -ENOMEM;
+	if (result == 0 && running)
+		result = config_reload_check(&reader, running, config);
 	config_reader_close(&reader);
 	if (result < 0) {
 		config_free(config);
@@ -287,6 +291,17 @@ int config_load(const char *file, struct config **out, struct config_error *erro
 	error->text[0] = '\0';
 	*out = config;
 	return 0;
+}
+
+int config_load(const char *file, struct config **out, struct config_error *error)
+{
+	return load(file, NULL, out, error);
+}
+
+int config_reload(const char *file, const struct config *running, struct config **out,
+		  struct config_error *error)
+{
+	return load(file, running, out, error);
 }
 
 void config_free(struct config *config)

@@ -94,7 +94,10 @@ static int check_key_file(struct config_reader *reader, const struct config *con
 					      "required with edges: it signs what they are told");
 		return 0;
 	}
+	/* Who needs the key reads it; whoever checks, or has dropped its rights, need not. */
 	fd = open(config->key_file, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 && errno == EACCES)
+		return 0;
 	if (fd < 0)
 		return config_fail_at(reader, "key", "cannot read '%.128s': %s", config->key_file,
 				      strerror(errno));
@@ -159,9 +162,9 @@ static int check_keys(struct config_reader *reader, const struct config *config)
 	return 0;
 }
 
-static bool is_in(const struct config_local_sid *sid, const struct in6_addr *address)
+static bool is_in(const struct sl_sid *sid, const struct in6_addr *address)
 {
-	unsigned whole = sid->prefix_bits / 8, rest = sid->prefix_bits % 8;
+	unsigned whole = sid->bits / 8, rest = sid->bits % 8;
 
 	return memcmp(&sid->prefix, address, whole) == 0 &&
 	       (rest == 0 ||

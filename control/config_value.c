@@ -175,8 +175,8 @@ int config_set_prefix(struct config_reader *reader, const struct config_field *f
 		      const yaml_node_t *node, void *out)
 {
 	const char *text = config_scalar(reader, node);
-	struct config_local_sid *sid = out;
-	struct config_local_sid parsed = {.prefix_bits = 128};
+	struct sl_sid *sid = out;
+	struct sl_sid parsed = {.bits = 128};
 	char address[64] = "";
 	const char *slash;
 	double bits = 128;
@@ -191,8 +191,8 @@ int config_set_prefix(struct config_reader *reader, const struct config_field *f
 	    IN6_IS_ADDR_MULTICAST(&parsed.prefix) ||
 	    (*slash && !whole_number(slash + 1, false, &bits)) || bits < 1 || bits > 128)
 		return EXPECTED("an IPv6 PREFIX/LENGTH");
-	parsed.prefix_bits = (uint8_t)bits;
-	if (!host_bits_zero(&parsed.prefix, parsed.prefix_bits))
+	parsed.bits = (uint8_t)bits;
+	if (!host_bits_zero(&parsed.prefix, parsed.bits))
 		return EXPECTED("a prefix with nothing set past its length");
 	*sid = parsed;
 	return 0;

@@ -16,7 +16,7 @@ config_set config_set_amount;	 /* uint32_t in field->min..max; 64k and 1M are un
 config_set config_set_ms;	 /* double, seconds, from milliseconds in field->min..max */
 config_set config_set_ipv4;	 /* struct in_addr, unicast */
 config_set config_set_ipv6;	 /* struct in6_addr, unicast */
-config_set config_set_prefix;	 /* struct config_local_sid: "PREFIX/LENGTH" */
+config_set config_set_prefix;	 /* struct sl_sid: "PREFIX/LENGTH" */
 config_set config_set_endpoint;	 /* struct sockaddr_storage: "[ADDRESS]:PORT" */
 config_set config_set_key;	 /* uint8_t[SL_KEY_BYTES]: Ed25519 public key in base64 */
 config_set config_set_interface; /* char[16]: an interface that exists */

@@ -3,6 +3,7 @@
 #include "clock.h"
 #include "log.h"
 #include <errno.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -154,32 +155,62 @@ static int out_of_memory(struct config_error *error)
 	return -ENOMEM;
 }
 
-/* What stands after the configuration, in the order of the ladder; closed in reverse. */
-static int open_parts(struct control *control, struct config_error *error)
+int control_shape(struct control *control, struct config_error *error)
 {
 	struct state *state = &control->state;
 
-	control->base = event_base_new();
 	control->told = calloc(control->config->sites + 1, sizeof(*control->told));
-	if (!control->base || !control->told || state_open(state, control->config) < 0)
+	if (!control->told || state_open(state, control->config) < 0 ||
+	    routes_open(&control->routes, state) < 0)
 		return out_of_memory(error);
-	if (routes_open(&control->routes, state) < 0 ||
-	    link_open(&control->link, control->base, control->config) < 0)
+	return demand_open(&control->demand, state, &control->key, error);
+}
+
+void control_unshape(struct control *control)
+{
+	demand_close(&control->demand);
+	routes_close(&control->routes);
+	state_close(&control->state);
+	free(control->told);
+	control->told = NULL;
+}
+
+bool control_needs_key(const struct config *config)
+{
+	return config->telemetry_listen.ss_family || config->edges > 0;
+}
+
+/* What stands after the configuration, in the order of the ladder; closed in reverse. */
+static int open_parts(struct control *control, struct config_error *error)
+{
+	const struct config *config = control->config;
+	int result = 0;
+
+	if (control_needs_key(config))
+		result =
+			key_read(config->key_file, &control->key, error->text, sizeof(error->text));
+	if (result == 0)
+		result = control_shape(control, error);
+	if (result < 0)
+		return result;
+	control->base = event_base_new();
+	if (!control->base || link_open(&control->link, control->base, config) < 0)
 		return out_of_memory(error);
-	if (demand_open(&control->demand, state, error) < 0 ||
-	    ingest_open(&control->ingest, state, error) < 0)
-		return -EINVAL;
-	if (announce_open(&control->announce, control->config, error) < 0)
-		return -EINVAL;
-	return rundir_read_drained(&control->rundir, state, error);
+	result = ingest_open(&control->ingest, &control->state, &control->key, error);
+	if (result == 0)
+		result = announce_open(&control->announce, config, error);
+	return result < 0 ? result : rundir_read_drained(&control->rundir, &control->state, error);
 }
 
 int control_open(struct control *control, const char *file, struct config_error *error)
 {
 	int result;
 
-	*control = (struct control){
-		.rundir.lock = -1, .link.fd = -1, .ingest.fd = -1, .started_s = clock_s()};
+	*control = (struct control){.file = file,
+				    .rundir.lock = -1,
+				    .link.fd = -1,
+				    .ingest.fd = -1,
+				    .started_s = clock_s()};
 	result = config_load(file, &control->config, error);
 	if (result == 0)
 		result = rundir_open(&control->rundir, control->config, error);
@@ -197,26 +228,29 @@ void control_close(struct control *control)
 	if (control->config) {
 		announce_close(&control->announce);
 		ingest_close(&control->ingest);
-		demand_close(&control->demand);
 		link_close(&control->link);
-		routes_close(&control->routes);
-		state_close(&control->state);
+		control_unshape(control);
 	}
-	free(control->told);
 	if (control->base)
 		event_base_free(control->base);
 	rundir_close(&control->rundir);
 	config_free(control->config);
+	sodium_memzero(&control->key, sizeof(control->key));
 	*control = (struct control){.rundir.lock = -1, .link.fd = -1, .ingest.fd = -1};
 }
 
-int control_start(struct control *control)
+int control_set_interval(struct control *control)
 {
 	struct timeval interval = {.tv_sec = control->config->interval_ms / 1000,
 				   .tv_usec = control->config->interval_ms % 1000 * 1000};
 
+	return event_add(control->interval, &interval) < 0 ? -ENOMEM : 0;
+}
+
+int control_start(struct control *control)
+{
 	control->interval = event_new(control->base, -1, EV_PERSIST, on_interval, control);
-	if (!control->interval || event_add(control->interval, &interval) < 0)
+	if (!control->interval || control_set_interval(control) < 0)
 		return -ENOMEM;
 	event_active(control->interval, EV_TIMEOUT, 0);
 	announce_start(&control->announce, clock_s());

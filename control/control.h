@@ -6,6 +6,8 @@
  *	ingest -> state -> routes -> link -> dataplane
  *	dataplane's counters -> demand -> state, other edges
  *	routes, link -> announce -> kernel -> the operator's routing daemon
+ *
+ * A new configuration (reload.h) replaces what is shaped by the old one, between two events.
  */
 #pragma once
 
@@ -18,7 +20,9 @@
 
 struct control {
 	struct event_base *base;
+	const char *file; /* of the configuration */
 	struct config *config;
+	struct key key; /* this node's, if config has one that is used */
 	struct rundir rundir;
 	struct state state;
 	struct demand demand;
@@ -37,8 +41,21 @@ struct control {
 int control_open(struct control *control, const char *file, struct config_error *error);
 void control_close(struct control *control);
 
+/*
+ * What a configuration shapes and no socket belongs to: told, state, routes, demand, from
+ * control->config and control->key. On failure close it with control_unshape.
+ */
+int control_shape(struct control *control, struct config_error *error);
+void control_unshape(struct control *control);
+
 /* Lets data flow: telemetry is read, the interval turns. */
 int control_start(struct control *control);
+
+/* The interval is that of the configuration from now on. 0 or -ENOMEM. */
+int control_set_interval(struct control *control);
+
+/* Whether this configuration wants the node's key: it hears or tells somebody. */
+bool control_needs_key(const struct config *config);
 
 /* Solves a service now and hands what changed to the link. */
 void control_update(struct control *control, unsigned service);

@@ -26,7 +26,7 @@ int counters_open(struct counters *counters, const struct config *config)
 		counters->first[i] = members;
 		members += config->service[i].sites;
 	}
-	counters->first[config->services] = members;
+	counters->first[config->services] = counters->members = members;
 	counters->slot = calloc(members + 1, sizeof(*counters->slot));
 	return counters->slot ? 0 : -ENOMEM;
 }
@@ -55,6 +55,25 @@ static unsigned workers_in(const struct sl_counters *map, size_t bytes)
 	return workers < SL_WORKERS_MAX ? (unsigned)workers : SL_WORKERS_MAX;
 }
 
+static void forget_slots(struct counters *counters)
+{
+	counters->unassigned = counters->members;
+	counters->scanned_s = 0;
+	memset(counters->slot, 0xff, counters->members * sizeof(*counters->slot));
+}
+
+void counters_carry(struct counters *counters, struct counters *from)
+{
+	counters->map = from->map;
+	counters->bytes = from->bytes;
+	counters->device = from->device;
+	counters->inode = from->inode;
+	counters->workers = from->workers;
+	counters->told = from->told;
+	forget_slots(counters);
+	from->map = NULL;
+}
+
 static void *map_file(const char *path, struct stat *stat)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -68,7 +87,7 @@ static void *map_file(const char *path, struct stat *stat)
 	return map;
 }
 
-static void remap(struct counters *counters, const struct config *config)
+static void remap(struct counters *counters)
 {
 	struct stat stat = {};
 	struct sl_counters *map = map_file(counters->path, &stat);
@@ -86,9 +105,7 @@ static void remap(struct counters *counters, const struct config *config)
 	counters->device = stat.st_dev;
 	counters->inode = stat.st_ino;
 	counters->workers = workers_in(map, counters->bytes);
-	counters->unassigned = counters->first[config->services];
-	counters->scanned_s = 0;
-	memset(counters->slot, 0xff, counters->unassigned * sizeof(*counters->slot));
+	forget_slots(counters);
 }
 
 /* Also true when it was cut or grew: a page past its end would kill us. */
@@ -134,12 +151,10 @@ static void assign(struct counters *counters, struct state *state, unsigned slot
 
 static void scan(struct counters *counters, struct state *state)
 {
-	unsigned members = counters->first[state->config->services];
-
 	for (unsigned slot = 0; slot < SL_MEMBERS_MAX; slot++)
 		assign(counters, state, slot);
 	counters->unassigned = 0;
-	for (unsigned i = 0; i < members; i++)
+	for (unsigned i = 0; i < counters->members; i++)
 		counters->unassigned += counters->slot[i] < 0;
 }
 
@@ -149,7 +164,7 @@ bool counters_refresh(struct counters *counters, struct state *state, double now
 
 	if (replaced(counters)) {
 		changed = counters->map != NULL;
-		remap(counters, state->config);
+		remap(counters);
 		changed |= counters->map != NULL;
 	}
 	if (!counters->map)

@@ -18,14 +18,18 @@ struct counters {
 	ino_t inode;
 	unsigned workers;
 	double scanned_s;
-	unsigned *first;     /* by service: index of its first member in slot[] */
-	int *slot;	     /* by member; -1: it has none yet */
+	unsigned *first; /* by service: index of its first member in slot[] */
+	int *slot;	 /* by member; -1: it has none yet */
+	unsigned members;
 	unsigned unassigned; /* members without a slot */
 	bool told;	     /* that the file is not understood */
 };
 
 int counters_open(struct counters *counters, const struct config *config);
 void counters_close(struct counters *counters);
+
+/* Goes on with the mapping that `from` has, and leaves it without; slots are looked for anew. */
+void counters_carry(struct counters *counters, struct counters *from);
 
 /* Follows the file. Returns true if it is another than before: totals start afresh. */
 bool counters_refresh(struct counters *counters, struct state *state, double now_s);

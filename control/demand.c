@@ -2,6 +2,7 @@
 #include "demand.h"
 #include "address.h"
 #include "log.h"
+#include "telemetry/publisher.h"
 #include <errno.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -35,16 +36,16 @@ static int add_edges(struct demand *demand, struct config_error *error)
 	return 0;
 }
 
-static int open_publisher(struct demand *demand, struct config_error *error)
+static int open_publisher(struct demand *demand, const struct key *key, struct config_error *error)
 {
 	const struct config *config = demand->config;
 	int result;
 
 	if (config->edges == 0)
 		return 0;
-	result = sl_publisher_open(&demand->publisher, config->key_file);
+	result = publisher_open(&demand->publisher, key);
 	if (result < 0)
-		return refuse(error, result, config->key_file, sl_publisher_error(NULL));
+		return refuse(error, result, "demand", sl_publisher_error(NULL));
 	demand->report = calloc(config->services + 1, sizeof(*demand->report));
 	demand->path = calloc(config->sites + 1, sizeof(*demand->path));
 	if (!demand->report || !demand->path)
@@ -52,7 +53,8 @@ static int open_publisher(struct demand *demand, struct config_error *error)
 	return add_edges(demand, error);
 }
 
-int demand_open(struct demand *demand, struct state *state, struct config_error *error)
+int demand_open(struct demand *demand, struct state *state, const struct key *key,
+		struct config_error *error)
 {
 	const struct config *config = state->config;
 	unsigned members;
@@ -70,7 +72,7 @@ int demand_open(struct demand *demand, struct state *state, struct config_error 
 	if (!demand->service || !demand->member || !demand->total || !demand->counted)
 		result = refuse(error, -ENOMEM, "demand", "no memory");
 	if (result == 0)
-		result = open_publisher(demand, error);
+		result = open_publisher(demand, key, error);
 	if (result < 0)
 		demand_close(demand);
 	return result;

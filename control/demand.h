@@ -8,6 +8,7 @@
 #include "counters.h"
 #include "rate.h"
 #include "state.h"
+#include "telemetry/key.h"
 #include <suanlu/publish.h>
 
 struct demand {
@@ -26,7 +27,9 @@ struct demand {
 	bool publish_failed; /* told */
 };
 
-int demand_open(struct demand *demand, struct state *state, struct config_error *error);
+/* `key` signs what the other edges are told; not looked at if there are none. */
+int demand_open(struct demand *demand, struct state *state, const struct key *key,
+		struct config_error *error);
 void demand_close(struct demand *demand);
 
 /* Reads the counters and moves the rates; called once an interval. */

@@ -23,10 +23,8 @@ static int refuse(struct config_error *error, int code, const char *what)
 }
 
 /* Senders are numbered: sites, then edges. */
-static int add_keys(struct ingest *ingest, struct config_error *error)
+static int add_keys(struct verify *verify, const struct config *config, struct config_error *error)
 {
-	const struct config *config = ingest->state->config;
-
 	for (unsigned i = 0; i < config->sites + config->edges; i++) {
 		bool is_site = i < config->sites;
 		const uint8_t *key =
@@ -35,13 +33,29 @@ static int add_keys(struct ingest *ingest, struct config_error *error)
 
 		if (is_site && !config->site[i].has_key)
 			continue;
-		result = verify_add(ingest->verify, key, i);
+		result = verify_add(verify, key, i);
 		if (result < 0)
 			return refuse(error, result,
 				      is_site ? config->site[i].name
 					      : config->edge[i - config->sites].name);
 	}
 	return 0;
+}
+
+int ingest_verifier(struct verify **out, const struct config *config, const struct key *key,
+		    struct config_error *error)
+{
+	struct verify *verify;
+	int result = verify_open(&verify, key);
+
+	if (result < 0)
+		return refuse(error, result, "keys");
+	result = add_keys(verify, config, error);
+	if (result < 0)
+		verify_close(verify);
+	else
+		*out = verify;
+	return result;
 }
 
 static int bind_socket(struct ingest *ingest, struct config_error *error)
@@ -63,7 +77,8 @@ static int bind_socket(struct ingest *ingest, struct config_error *error)
 	return 0;
 }
 
-int ingest_open(struct ingest *ingest, struct state *state, struct config_error *error)
+int ingest_open(struct ingest *ingest, struct state *state, const struct key *key,
+		struct config_error *error)
 {
 	int result;
 
@@ -72,14 +87,21 @@ int ingest_open(struct ingest *ingest, struct state *state, struct config_error 
 		ingest->logged_s[i] = -LOG_S;
 	if (!state->config->telemetry_listen.ss_family)
 		return 0;
-	result = verify_open(&ingest->verify, state->config->key_file, error);
-	if (result == 0)
-		result = add_keys(ingest, error);
+	result = ingest_verifier(&ingest->verify, state->config, key, error);
 	if (result == 0)
 		result = bind_socket(ingest, error);
 	if (result < 0)
 		ingest_close(ingest);
 	return result;
+}
+
+void ingest_reload(struct ingest *ingest, struct verify *verify)
+{
+	if (!ingest->verify)
+		return;
+	verify_carry(verify, ingest->verify);
+	verify_close(ingest->verify);
+	ingest->verify = verify;
 }
 
 void ingest_close(struct ingest *ingest)

@@ -29,8 +29,16 @@ struct ingest {
 	struct sockaddr_storage refused_from[VERIFY_REASON_COUNT]; /* the last of each */
 };
 
-/* Reads the key, binds telemetry.listen; nothing is read before ingest_start. */
-int ingest_open(struct ingest *ingest, struct state *state, struct config_error *error);
+/* Who may report, by a configuration with telemetry.listen; `key`: this node's. */
+int ingest_verifier(struct verify **out, const struct config *config, const struct key *key,
+		    struct config_error *error);
+
+/* Binds telemetry.listen; nothing is read before ingest_start. */
+int ingest_open(struct ingest *ingest, struct state *state, const struct key *key,
+		struct config_error *error);
+
+/* Takes over another verifier, for the configuration that the state has by now. */
+void ingest_reload(struct ingest *ingest, struct verify *verify);
 void ingest_close(struct ingest *ingest);
 int ingest_start(struct ingest *ingest, struct event_base *base, ingest_ready *ready,
 		 void *argument);

@@ -173,6 +173,22 @@ static int send_service(struct link *link, unsigned index)
 	return result;
 }
 
+static int send_node(struct link *link)
+{
+	struct sl_msg_node node = {
+		.header = {SL_ROUTE_VERSION, SL_MSG_NODE, sizeof(node), link->generation + 1},
+		.address = link->config->address,
+		.sids = link->config->dataplane.sids};
+	int result;
+
+	for (unsigned i = 0; i < node.sids; i++)
+		node.sid[i] = link->config->dataplane.sid[i];
+	result = send_message(link, &node, sizeof(node));
+	if (result == 1)
+		link->node = link->generation;
+	return result;
+}
+
 static int send_queue(struct link *link)
 {
 	while (link->queued > 0) {
@@ -191,7 +207,11 @@ static void flush(struct link *link)
 
 	if (link->phase == LINK_HELLO) {
 		result = send_header(link, SL_MSG_HELLO);
-		link->phase = result == 1 ? LINK_FILLING : LINK_HELLO;
+		link->phase = result == 1 ? LINK_NODE : LINK_HELLO;
+	}
+	if (result == 1 && link->phase == LINK_NODE) {
+		result = send_node(link);
+		link->phase = result == 1 ? LINK_FILLING : LINK_NODE;
 	}
 	if (result == 1 && link->phase != LINK_DOWN)
 		result = send_queue(link);
@@ -203,16 +223,11 @@ static void flush(struct link *link)
 		lost(link, strerror(-result));
 }
 
-static void connected(struct link *link)
+/* Nothing that the dataplane was told before counts. */
+static void begin_update(struct link *link)
 {
-	link->readable = event_new(link->base, link->fd, EV_READ | EV_PERSIST, on_readable, link);
-	link->writable = event_new(link->base, link->fd, EV_WRITE, on_writable, link);
-	if (!link->readable || !link->writable || event_add(link->readable, NULL) < 0) {
-		lost(link, "no memory");
-		return;
-	}
 	link->phase = LINK_HELLO;
-	link->connects++;
+	link->node = 0;
 	link->queued = 0;
 	for (unsigned i = 0; i < link->config->services; i++) {
 		struct link_service *s = &link->service[i];
@@ -222,6 +237,19 @@ static void connected(struct link *link)
 		enqueue(link, i);
 	}
 	flush(link);
+}
+
+static void connected(struct link *link)
+{
+	link->readable = event_new(link->base, link->fd, EV_READ | EV_PERSIST, on_readable, link);
+	link->writable = event_new(link->base, link->fd, EV_WRITE, on_writable, link);
+	if (!link->readable || !link->writable || event_add(link->readable, NULL) < 0) {
+		lost(link, "no memory");
+		return;
+	}
+	link->connects++;
+	link->stale = 0;
+	begin_update(link);
 }
 
 static void connect_now(int fd, short what, void *argument)
@@ -254,7 +282,8 @@ static struct link_service *find_unanswered(struct link *link, uint64_t generati
 	return NULL;
 }
 
-static void note_refusal(struct link *link, const struct sl_msg_ack *ack, const char *name)
+static void note_refusal(struct link *link, const struct sl_msg_ack *ack, const char *what,
+			 const char *name)
 {
 	static const char *const reason[] = {
 		"", "it does not understand our messages", "a field is out of range",
@@ -262,8 +291,8 @@ static void note_refusal(struct link *link, const struct sl_msg_ack *ack, const 
 	unsigned status = ack->status < sizeof(reason) / sizeof(*reason) ? ack->status : 1;
 
 	link->refused++;
-	log_warning("dataplane refuses service %s: %s%s%.*s; it goes on with the routes it has",
-		    name, reason[status], ack->field[0] ? ": " : "", SL_NAME_MAX, ack->field);
+	log_warning("dataplane refuses %s %s: %s%s%.*s; it goes on with what it has", what, name,
+		    reason[status], ack->field[0] ? ": " : "", SL_NAME_MAX, ack->field);
 }
 
 /* Only an answer shows that the other end is a dataplane that works. */
@@ -275,7 +304,15 @@ static void note_up(struct link *link)
 	link->told_up = true;
 }
 
-static int take_ack(struct link *link, const struct sl_msg_ack *ack)
+static int take_node_ack(struct link *link, const struct sl_msg_ack *ack)
+{
+	link->node = 0;
+	if (ack->status != SL_ACK_DONE)
+		note_refusal(link, ack, "node", link->config->node);
+	return 0;
+}
+
+static int take_service_ack(struct link *link, const struct sl_msg_ack *ack)
 {
 	struct link_service *s = find_unanswered(link, ack->header.generation);
 	unsigned index = s ? (unsigned)(s - link->service) : 0;
@@ -292,11 +329,20 @@ static int take_ack(struct link *link, const struct sl_msg_ack *ack)
 			reaction_add(&link->reaction, clock_ns() - s->sent_cause_ns);
 	} else if (!s->refused) {
 		s->refused = true;
-		note_refusal(link, ack, link->config->service[index].name);
+		note_refusal(link, ack, "service", link->config->service[index].name);
 	}
 	if (s->again)
 		enqueue(link, index);
 	return 0;
+}
+
+static int take_ack(struct link *link, const struct sl_msg_ack *ack)
+{
+	if (ack->header.generation <= link->stale)
+		return 0;
+	if (link->node && ack->header.generation == link->node)
+		return take_node_ack(link, ack);
+	return take_service_ack(link, ack);
 }
 
 static int take(struct link *link, const union message *message, size_t bytes)
@@ -355,4 +401,20 @@ void link_set(struct link *link, unsigned service, const uint32_t *weight, uint6
 	}
 	enqueue(link, service);
 	flush(link);
+}
+
+void link_reload(struct link *link, struct link *next)
+{
+	struct link old = *link;
+
+	link->config = next->config;
+	link->service = next->service;
+	link->queue = next->queue;
+	link->queued = link->first = 0;
+	link->stale = link->generation;
+	next->config = old.config;
+	next->service = old.service;
+	next->queue = old.queue;
+	if (link->phase != LINK_DOWN)
+		begin_update(link);
 }

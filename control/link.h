@@ -3,9 +3,10 @@
  * The connection to the dataplane (suanlu/route.h): it keeps the dataplane at the weights
  * that link_set was last told, over restarts of either side.
  *
- * After each connect a full update goes out (HELLO, every service, SYNC), then only what
- * changed. A service has at most one message unanswered; weights that change meanwhile
- * wait and go out together with the answer's arrival. Called in control's event loop.
+ * After each connect and each new configuration a full update goes out (HELLO, the node, every
+ * service, SYNC), then only what changed. A service has at most one message unanswered; weights
+ * that change meanwhile wait and go out together with the answer's arrival. Called in control's
+ * event loop.
  */
 #pragma once
 
@@ -28,6 +29,7 @@ struct link_service {
 enum link_phase {
 	LINK_DOWN,
 	LINK_HELLO,   /* connected, HELLO is to be sent */
+	LINK_NODE,    /* then SL_MSG_NODE */
 	LINK_FILLING, /* services of the full update, then SYNC */
 	LINK_UP,
 };
@@ -43,6 +45,8 @@ struct link {
 	unsigned backoff_ms;
 	bool told_lost, told_up; /* logged since it changed */
 	uint64_t generation;
+	uint64_t node;	/* generation of the last SL_MSG_NODE; 0: answered */
+	uint64_t stale; /* answers up to this generation are of an earlier configuration */
 	uint64_t connects, sent, acknowledged, refused;
 	struct link_service *service;
 	unsigned *queue; /* ring of pending services */
@@ -51,6 +55,12 @@ struct link {
 
 int link_open(struct link *link, struct event_base *base, const struct config *config);
 void link_close(struct link *link);
+
+/*
+ * Goes over to another configuration, without a break: next was opened with it and has been told
+ * all weights. Afterwards next holds what the link had before; the caller closes it.
+ */
+void link_reload(struct link *link, struct link *next);
 
 /* Connected, if not yet answered. */
 static inline bool link_is_up(const struct link *link)

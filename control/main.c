@@ -3,6 +3,7 @@
 #include "control.h"
 #include "log.h"
 #include "metrics.h"
+#include "reload.h"
 #include <argp.h>
 #include <errno.h>
 #include <signal.h>
@@ -40,7 +41,8 @@ static const struct argp argp = {
 	.options = option_table,
 	.parser = take_option,
 	.doc = "The control plane of suanlu: takes signed load reports and tells suanlu-dataplane "
-	       "which site each new flow should go to.",
+	       "which site each new flow should go to. SIGHUP or `suanlu reload`: reads the "
+	       "configuration again.",
 };
 
 static void on_signal(int signal, short what, void *argument)
@@ -50,19 +52,33 @@ static void on_signal(int signal, short what, void *argument)
 	event_base_loopbreak(argument);
 }
 
+static void on_hangup(int signal, short what, void *argument)
+{
+	struct reload_summary summary;
+	struct config_error error;
+
+	(void)signal;
+	(void)what;
+	(void)reload(argument, &summary, &error); /* it logs what became of it */
+}
+
 /* Also ends the loop's events, so that teardown runs in order. */
 static int run(struct control *control)
 {
 	struct event *terminate = evsignal_new(control->base, SIGTERM, on_signal, control->base);
 	struct event *interrupt = evsignal_new(control->base, SIGINT, on_signal, control->base);
+	struct event *hangup = evsignal_new(control->base, SIGHUP, on_hangup, control);
 	int result = -ENOMEM;
 
-	if (terminate && interrupt && event_add(terminate, NULL) == 0 &&
-	    event_add(interrupt, NULL) == 0 && control_start(control) == 0) {
+	if (terminate && interrupt && hangup && event_add(terminate, NULL) == 0 &&
+	    event_add(interrupt, NULL) == 0 && event_add(hangup, NULL) == 0 &&
+	    control_start(control) == 0) {
 		log_info("node %s: control runs, %u services, %u sites", control->config->node,
 			 control->config->services, control->config->sites);
 		result = event_base_dispatch(control->base) < 0 ? -EIO : 0;
 	}
+	if (hangup)
+		event_free(hangup);
 	if (interrupt)
 		event_free(interrupt);
 	if (terminate)

@@ -5,11 +5,11 @@
 #pragma once
 
 #include "parse.h"
-#include <netinet/in.h>
+#include <suanlu/route.h>
 
-#define DECAP_SIDS_MAX 16
+#define DECAP_SIDS_MAX SL_SIDS_MAX
 
-/* This node's SIDs; set at start, never changed. */
+/* This node's SIDs; never changed, only replaced whole. */
 struct decap_sids {
 	unsigned sids;
 	struct in6_addr prefix[DECAP_SIDS_MAX]; /* bits past the mask are zero */

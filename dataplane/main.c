@@ -38,7 +38,6 @@ struct options {
 struct dataplane {
 	struct config *config;
 	struct ports ports;
-	struct decap_sids sids;
 	struct sl_counters *counters;
 	struct pin_file pins;
 	struct routes *routes;
@@ -112,18 +111,6 @@ static int run_dir_open(struct dataplane *dp)
 	return 0;
 }
 
-static int sids_add(struct dataplane *dp)
-{
-	const struct config_dataplane *config = &dp->config->dataplane;
-
-	for (unsigned i = 0; i < config->sids; i++)
-		if (decap_add(&dp->sids, &config->sid[i].prefix, config->sid[i].prefix_bits) < 0) {
-			warnx("more than %d SIDs, or one that is no prefix", DECAP_SIDS_MAX);
-			return -EINVAL;
-		}
-	return 0;
-}
-
 static void on_targets_changed(void *context)
 {
 	nexthop_resolve_new(&((struct dataplane *)context)->nexthop);
@@ -133,6 +120,23 @@ static void on_services_changed(void *context)
 {
 	struct dataplane *dp = context;
 	steer_sync(&dp->steer, dp->routes);
+}
+
+static void on_address_changed(void *context)
+{
+	nexthop_resolve_all(&((struct dataplane *)context)->nexthop);
+}
+
+/* As control says it later, and again whenever it connects or has read it anew. */
+static int node_open(struct dataplane *dp)
+{
+	const struct config_dataplane *config = &dp->config->dataplane;
+	struct sl_msg_node node = {.address = dp->config->address, .sids = config->sids};
+	char field[SL_NAME_MAX];
+
+	if (config->sids)
+		memcpy(node.sid, config->sid, config->sids * sizeof(*config->sid));
+	return routes_node(dp->routes, &node, sizeof(node), field) == SL_ACK_DONE ? 0 : -ENOMEM;
 }
 
 static int tables_open(struct dataplane *dp)
@@ -157,14 +161,14 @@ static int tables_open(struct dataplane *dp)
 	dp->routes->context = dp;
 	dp->routes->targets_changed = on_targets_changed;
 	dp->routes->services_changed = on_services_changed;
-	dp->nexthop = (struct nexthop){netlink_open(), &dp->ports, dp->routes, dp->config->address};
+	dp->routes->address_changed = on_address_changed;
+	dp->nexthop = (struct nexthop){netlink_open(), &dp->ports, dp->routes};
 	if (!dp->nexthop.netlink) {
 		warn("netlink");
 		return -errno;
 	}
-	steer_init(&dp->steer, &dp->ports, &dp->config->dataplane);
-	steer_sync(&dp->steer, dp->routes);
-	return 0;
+	steer_init(&dp->steer, &dp->ports);
+	return node_open(dp);
 }
 
 static int loop_open(struct dataplane *dp)
@@ -175,6 +179,7 @@ static int loop_open(struct dataplane *dp)
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	dp->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -197,6 +202,17 @@ static void tick(struct dataplane *dp)
 	routes_reclaim(dp->routes);
 }
 
+/* False if it is time to end. */
+static bool on_signal(struct dataplane *dp)
+{
+	struct signalfd_siginfo info;
+
+	if (read(dp->signals, &info, sizeof(info)) != sizeof(info) || info.ssi_signo != SIGHUP)
+		return false;
+	warnx("SIGHUP: control reads a new configuration for both: suanlu reload, or SIGHUP to it");
+	return true;
+}
+
 #define FDS 5 /* besides those of messages */
 
 static void loop(struct dataplane *dp)
@@ -212,7 +228,7 @@ static void loop(struct dataplane *dp)
 		unsigned n = messages_poll(&dp->messages, fds + FDS);
 		if (poll(fds, FDS + n, -1) < 0 && errno != EINTR)
 			return;
-		if (fds[0].revents)
+		if (fds[0].revents && !on_signal(dp))
 			return;
 		if (fds[2].revents && netlink_changed(dp->nexthop.netlink))
 			nexthop_resolve_all(&dp->nexthop);
@@ -244,8 +260,6 @@ static int dataplane_run(struct dataplane *dp, bool verbose)
 	if (ret == 0)
 		ret = run_dir_open(dp);
 	if (ret == 0)
-		ret = sids_add(dp);
-	if (ret == 0)
 		ret = ports_claim(&dp->ports, &dp->config->dataplane);
 	if (ret == 0)
 		ret = loop_open(dp);
@@ -257,7 +271,7 @@ static int dataplane_run(struct dataplane *dp, bool verbose)
 	if (ret == 0)
 		ret = tables_open(dp);
 	if (ret == 0)
-		ret = workers_start(&dp->workers, &dp->ports, &dp->sids, dp->routes, &dp->pins,
+		ret = workers_start(&dp->workers, &dp->ports, dp->routes, &dp->pins,
 				    dp->config->dataplane.busy_poll);
 	if (ret == 0)
 		ret = path_mtu_open(&dp->path_mtu, &dp->nexthop, &dp->workers);

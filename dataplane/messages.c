@@ -132,6 +132,9 @@ static void take(struct messages *messages, int fd, const void *message, size_t 
 	case SL_MSG_SERVICE:
 		status = routes_service(messages->routes, message, bytes, field);
 		break;
+	case SL_MSG_NODE:
+		status = routes_node(messages->routes, message, bytes, field);
+		break;
 	case SL_MSG_WITHDRAW:
 		status = routes_withdraw(messages->routes, message, bytes, field);
 		break;

@@ -79,7 +79,7 @@ static int build(const struct nexthop *nexthop, struct target *target, struct en
 	}
 	if (target->path_mtu_bytes)
 		route.mtu_bytes = RTE_MIN(route.mtu_bytes, target->path_mtu_bytes);
-	ret = encap_build(encap, &target->via, target->family, &nexthop->source,
+	ret = encap_build(encap, &target->via, target->family, &nexthop->routes->address,
 			  &ports_by_id(nexthop->ports, port)->mac, &mac, route.mtu_bytes);
 	if (ret < 0)
 		return say(target, "cannot be encapsulated"), ret;

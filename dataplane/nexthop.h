@@ -14,7 +14,6 @@ struct nexthop {
 	struct netlink *netlink;
 	const struct ports *ports;
 	struct routes *routes;
-	struct in6_addr source; /* outer source of what we encapsulate */
 };
 
 /* Targets that have not been looked up yet (routes.targets_changed). */

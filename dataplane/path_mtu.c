@@ -73,7 +73,7 @@ int path_mtu_open(struct path_mtu *path_mtu, struct nexthop *nexthop, const stru
 		warn("cannot hear ICMP");
 		return ret;
 	}
-	check_source(&nexthop->source);
+	check_source(&nexthop->routes->address);
 	path_mtu_tick(path_mtu);
 	return 0;
 }
@@ -123,7 +123,8 @@ static void take(struct path_mtu *path_mtu, const struct outer_error *error,
 {
 	struct worker_way way;
 
-	if (!IN6_ARE_ADDR_EQUAL(&error->source, &path_mtu->nexthop->source) || path_mtu->left == 0)
+	if (!IN6_ARE_ADDR_EQUAL(&error->source, &path_mtu->nexthop->routes->address) ||
+	    path_mtu->left == 0)
 		return;
 	path_mtu->left--;
 	way = worker_way(&path_mtu->workers->worker[0], &error->flow);

@@ -119,6 +119,32 @@ enum sl_ack_status route_check_service(const struct sl_msg_service *message, siz
 	return check_candidates(message, field);
 }
 
+/* Nothing set past its bits. */
+static bool prefix_ok(const struct sl_sid *sid)
+{
+	if (sid->bits > 128 || IN6_IS_ADDR_MULTICAST(&sid->prefix))
+		return false;
+	for (unsigned bit = sid->bits; bit < 128; bit++)
+		if (sid->prefix.s6_addr[bit / 8] & 0x80 >> bit % 8)
+			return false;
+	return true;
+}
+
+enum sl_ack_status route_check_node(const struct sl_msg_node *message, size_t bytes,
+				    char field[SL_NAME_MAX])
+{
+	if (bytes != sizeof(*message))
+		return wrong(field, "length");
+	if (IN6_IS_ADDR_MULTICAST(&message->address))
+		return wrong(field, "address");
+	if (message->sids > SL_SIDS_MAX)
+		return wrong(field, "sids");
+	for (uint32_t i = 0; i < message->sids; i++)
+		if (!prefix_ok(&message->sid[i]))
+			return wrong(field, "sid");
+	return SL_ACK_DONE;
+}
+
 enum sl_ack_status route_check_withdraw(const struct sl_msg_withdraw *message, size_t bytes,
 					char field[SL_NAME_MAX])
 {

@@ -13,5 +13,7 @@ enum sl_ack_status route_check_header(const struct sl_msg_header *header, size_t
 				      char field[SL_NAME_MAX]);
 enum sl_ack_status route_check_service(const struct sl_msg_service *message, size_t bytes,
 				       char field[SL_NAME_MAX]);
+enum sl_ack_status route_check_node(const struct sl_msg_node *message, size_t bytes,
+				    char field[SL_NAME_MAX]);
 enum sl_ack_status route_check_withdraw(const struct sl_msg_withdraw *message, size_t bytes,
 					char field[SL_NAME_MAX]);

@@ -185,8 +185,8 @@ static bool classify_rebuild(struct routes *routes)
 	return true;
 }
 
-/* Another service already has one of the addresses with this protocol and port. */
-static bool conflicts(const struct routes *routes, const struct service *service)
+/* Slot of another service that has one of the addresses with this protocol and port, or -1. */
+static int holder(const struct routes *routes, const struct service *service)
 {
 	for (int family = 4; family <= 6; family += 2) {
 		struct classify_entry entry;
@@ -199,9 +199,9 @@ static bool conflicts(const struct routes *routes, const struct service *service
 		key.family = family;
 		slot = classify_lookup(routes->classify, &key);
 		if (slot != CLASSIFY_NONE && slot != service->slot)
-			return true;
+			return slot;
 	}
-	return false;
+	return -1;
 }
 
 static bool same_key(const struct service *a, const struct service *b)
@@ -264,6 +264,29 @@ static bool members_prepare(struct routes *routes, const struct sl_msg_service *
 	return true;
 }
 
+static void service_remove(struct routes *routes, unsigned slot)
+{
+	struct service *old = routes->service[slot];
+
+	routes->service[slot] = NULL;
+	classify_rebuild(routes);
+	members_leave(routes, old, NULL);
+	retire(routes, old, false);
+}
+
+/* Who holds the service's addresses gives them up if this update has not named it yet. */
+static bool make_room(struct routes *routes, const struct service *service)
+{
+	int slot;
+
+	while ((slot = holder(routes, service)) >= 0) {
+		if (routes->service[slot]->named)
+			return false;
+		service_remove(routes, slot);
+	}
+	return true;
+}
+
 enum sl_ack_status routes_service(struct routes *routes, const struct sl_msg_service *message,
 				  size_t bytes, char field[SL_NAME_MAX])
 {
@@ -278,7 +301,7 @@ enum sl_ack_status routes_service(struct routes *routes, const struct sl_msg_ser
 	service = slot < 0 ? NULL : service_from(message, slot);
 	if (!service)
 		return SL_ACK_FULL;
-	if (conflicts(routes, service)) {
+	if (!make_room(routes, service)) {
 		rte_free(service);
 		return SL_ACK_CONFLICT;
 	}
@@ -302,16 +325,6 @@ enum sl_ack_status routes_service(struct routes *routes, const struct sl_msg_ser
 	return SL_ACK_DONE;
 }
 
-static void service_remove(struct routes *routes, unsigned slot)
-{
-	struct service *old = routes->service[slot];
-
-	routes->service[slot] = NULL;
-	classify_rebuild(routes);
-	members_leave(routes, old, NULL);
-	retire(routes, old, false);
-}
-
 enum sl_ack_status routes_withdraw(struct routes *routes, const struct sl_msg_withdraw *message,
 				   size_t bytes, char field[SL_NAME_MAX])
 {
@@ -328,8 +341,48 @@ enum sl_ack_status routes_withdraw(struct routes *routes, const struct sl_msg_wi
 	return SL_ACK_DONE;
 }
 
+static bool same_sids(const struct routes *routes, const struct sl_msg_node *message)
+{
+	return routes->sids->sids == message->sids &&
+	       memcmp(routes->sid, message->sid, sizeof(routes->sid)) == 0;
+}
+
+static bool sids_replace(struct routes *routes, const struct sl_msg_node *message)
+{
+	struct decap_sids *sids = rte_zmalloc("sids", sizeof(*sids), 64), *old = routes->sids;
+
+	if (!sids)
+		return false;
+	for (unsigned i = 0; i < message->sids; i++)
+		decap_add(sids, &message->sid[i].prefix, message->sid[i].bits);
+	memcpy(routes->sid, message->sid, sizeof(routes->sid));
+	__atomic_store_n(&routes->sids, sids, __ATOMIC_RELEASE);
+	retire(routes, old, false);
+	return true;
+}
+
+enum sl_ack_status routes_node(struct routes *routes, const struct sl_msg_node *message,
+			       size_t bytes, char field[SL_NAME_MAX])
+{
+	enum sl_ack_status status = route_check_node(message, bytes, field);
+
+	if (status != SL_ACK_DONE)
+		return status;
+	if (!same_sids(routes, message)) {
+		if (!sids_replace(routes, message))
+			return SL_ACK_FULL;
+		routes->services_changed(routes->context);
+	}
+	if (!IN6_ARE_ADDR_EQUAL(&routes->address, &message->address)) {
+		routes->address = message->address;
+		routes->address_changed(routes->context);
+	}
+	return SL_ACK_DONE;
+}
+
 void routes_hello(struct routes *routes)
 {
+	routes->updating = true;
 	for (unsigned i = 0; i < SL_SERVICES_MAX; i++)
 		if (routes->service[i])
 			routes->service[i]->named = false;
@@ -337,16 +390,12 @@ void routes_hello(struct routes *routes)
 
 void routes_sync(struct routes *routes)
 {
-	bool changed = !routes->synced;
-
 	for (unsigned i = 0; i < SL_SERVICES_MAX; i++)
-		if (routes->service[i] && !routes->service[i]->named) {
+		if (routes->service[i] && !routes->service[i]->named)
 			service_remove(routes, i);
-			changed = true;
-		}
+	routes->updating = false;
 	routes->synced = true;
-	if (changed)
-		routes->services_changed(routes->context);
+	routes->services_changed(routes->context);
 }
 
 static bool service_in_use(const void *context, unsigned slot)
@@ -373,10 +422,11 @@ struct routes *routes_create(struct sl_counters *counters, unsigned workers)
 		routes->member[i].service = ROUTES_NO_SERVICE;
 	routes->rcu = rte_zmalloc("rcu", rcu_bytes, 64);
 	routes->classify = classify_build(NULL, 0);
+	routes->sids = rte_zmalloc("sids", sizeof(*routes->sids), 64);
 	routes->target_slots =
 		slots_create("targets", ROUTES_TARGETS_MAX * 2, sizeof(struct target_key));
-	if (!routes->encap[0] || !routes->rcu || !routes->classify || !routes->target_slots ||
-	    rte_rcu_qsbr_init(routes->rcu, workers) != 0 ||
+	if (!routes->encap[0] || !routes->rcu || !routes->classify || !routes->sids ||
+	    !routes->target_slots || rte_rcu_qsbr_init(routes->rcu, workers) != 0 ||
 	    slots_open(&routes->slots, counters, service_in_use, member_in_use, routes) < 0)
 		goto fail;
 	routes->retired = rte_rcu_qsbr_dq_create(&(struct rte_rcu_qsbr_dq_parameters){
@@ -409,6 +459,7 @@ void routes_destroy(struct routes *routes)
 		rte_free(routes->service[i]);
 	slots_destroy(routes->target_slots);
 	slots_close(&routes->slots);
+	rte_free(routes->sids);
 	free(routes->classify);
 	rte_free(routes->rcu);
 	rte_free(routes->encap[0]);

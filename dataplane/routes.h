@@ -12,6 +12,7 @@
 
 #include "choose.h"
 #include "classify.h"
+#include "decap.h"
 #include "encap.h"
 #include "slots.h"
 #include <rte_rcu_qsbr.h>
@@ -55,21 +56,27 @@ struct target {
 struct routes {
 	/* main: rw, workers: ro */
 	struct classify *classify;
+	struct decap_sids *sids;
 	struct encap *encap[ROUTES_TARGETS_MAX]; /* never NULL; [0] has no next hop */
 	struct service *service[SL_SERVICES_MAX];
 	struct member member[SL_MEMBERS_MAX + 1];
 	/* main only */
-	bool synced;	  /* a full update has ended: no other service is wanted */
-	unsigned targets; /* used slots of target[] and encap[], holes included */
+	bool updating;			/* between HELLO and SYNC */
+	bool synced;			/* a full update has ended: no other service is wanted */
+	struct in6_addr address;	/* outer source of what we encapsulate */
+	struct sl_sid sid[SL_SIDS_MAX]; /* sids->sids of them, as they were given */
+	unsigned targets;		/* used slots of target[] and encap[], holes included */
 	struct target target[ROUTES_TARGETS_MAX];
 	struct sl_counters *counters;
 	struct slots slots;
 	struct rte_hash *target_slots;
 	struct rte_rcu_qsbr *rcu;
 	struct rte_rcu_qsbr_dq *retired;
-	/* called after targets were added, and after services came or went */
+	/* called after targets were added, after services or SIDs came or went, and after the
+	 * outer source changed */
 	void (*targets_changed)(void *context);
 	void (*services_changed)(void *context);
+	void (*address_changed)(void *context);
 	void *context;
 };
 
@@ -85,6 +92,8 @@ enum sl_ack_status routes_service(struct routes *routes, const struct sl_msg_ser
 				  size_t bytes, char field[SL_NAME_MAX]);
 enum sl_ack_status routes_withdraw(struct routes *routes, const struct sl_msg_withdraw *message,
 				   size_t bytes, char field[SL_NAME_MAX]);
+enum sl_ack_status routes_node(struct routes *routes, const struct sl_msg_node *message,
+			       size_t bytes, char field[SL_NAME_MAX]);
 void routes_hello(struct routes *routes); /* a full update begins */
 void routes_sync(struct routes *routes);  /* it ends: withdraw what it did not name */
 

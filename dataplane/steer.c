@@ -29,11 +29,11 @@ static void prefix_add(struct steer_prefix *prefix, unsigned *n, uint8_t family,
 static unsigned prefixes_wanted(const struct steer *steer, const struct routes *routes,
 				struct steer_prefix *prefix)
 {
-	unsigned n = 0, kept = 0;
+	unsigned n = routes->updating ? steer->prefixes : 0, kept = 0;
 
-	for (unsigned i = 0; i < steer->config->sids; i++)
-		prefix_add(prefix, &n, 6, steer->config->sid[i].prefix_bits,
-			   &steer->config->sid[i].prefix);
+	memcpy(prefix, steer->prefix, n * sizeof(*prefix));
+	for (unsigned i = 0; i < routes->sids->sids; i++)
+		prefix_add(prefix, &n, 6, routes->sid[i].bits, &routes->sid[i].prefix);
 	for (unsigned i = 0; i < SL_SERVICES_MAX; i++) {
 		const struct service *service = routes->service[i];
 		if (service && service->ipv4.s_addr)
@@ -93,7 +93,7 @@ static void prune(struct steer *steer)
 
 void steer_sync(struct steer *steer, const struct routes *routes)
 {
-	static struct steer_prefix wanted[2 * SL_SERVICES_MAX + 64];
+	static struct steer_prefix wanted[STEER_PREFIXES_MAX];
 	unsigned n = prefixes_wanted(steer, routes, wanted), old = 0, new = 0;
 
 	while (old < steer->prefixes || new < n) {
@@ -113,11 +113,9 @@ void steer_sync(struct steer *steer, const struct routes *routes)
 		prune(steer);
 }
 
-void steer_init(struct steer *steer, const struct ports *ports,
-		const struct config_dataplane *config)
+void steer_init(struct steer *steer, const struct ports *ports)
 {
 	steer->ports = ports;
-	steer->config = config;
 	steer->prefixes = 0;
 	steer->pruned = false;
 }

@@ -8,6 +8,9 @@
 #include "port.h"
 #include "routes.h"
 
+/* Those of one configuration, and during an update those of the one before. */
+#define STEER_PREFIXES_MAX (2 * (2 * SL_SERVICES_MAX + SL_SIDS_MAX))
+
 struct steer_prefix {
 	uint8_t family; /* 4 or 6 */
 	uint8_t bits;
@@ -16,15 +19,14 @@ struct steer_prefix {
 
 struct steer {
 	const struct ports *ports;
-	const struct config_dataplane *config;
 	bool pruned; /* what a killed run steered and nobody wants any more is gone */
 	unsigned prefixes;
-	struct steer_prefix prefix[2 * SL_SERVICES_MAX + 64]; /* in the maps now, sorted */
+	struct steer_prefix prefix[STEER_PREFIXES_MAX]; /* in the maps now, sorted */
 };
 
-void steer_init(struct steer *steer, const struct ports *ports,
-		const struct config_dataplane *config);
+void steer_init(struct steer *steer, const struct ports *ports);
 
-/* Brings the maps in line with the services in force; what an earlier run left stays until the
- * first full update has ended (routes->synced). */
+/* Brings the maps in line with the services and SIDs in force. During a full update nothing
+ * goes away, so that an address may change its service without passing by the kernel; what an
+ * earlier run left stays until the first one has ended (routes->synced). */
 void steer_sync(struct steer *steer, const struct routes *routes);

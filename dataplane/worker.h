@@ -44,7 +44,6 @@ struct worker {
 	struct sl_worker_counters *counters;
 	struct pin_table pins;
 	const struct worker_clock *clock;
-	const struct decap_sids *sids;
 	const struct ports *ports;
 	struct pin_secret secret;
 	uint64_t random; /* state of the draws for affinity none, never 0 */

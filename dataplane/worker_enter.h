@@ -95,7 +95,7 @@ static inline enum sl_verdict enter_any(struct worker *w, struct passing *p, str
 	enum sl_verdict verdict = parse(packet);
 
 	if (verdict == PARSE_OK && is_tunnel(packet))
-		verdict = decap(w->sids, packet);
+		verdict = decap(__atomic_load_n(&w->routes->sids, __ATOMIC_ACQUIRE), packet);
 	if (verdict != PARSE_OK)
 		return verdict;
 	p->service = service_of(w->routes, &packet->key);

@@ -55,8 +55,8 @@ static struct rare *rare_create(void)
 	return rare;
 }
 
-int workers_start(struct workers *workers, const struct ports *ports, const struct decap_sids *sids,
-		  struct routes *routes, const struct pin_file *pins, bool busy_poll)
+int workers_start(struct workers *workers, const struct ports *ports, struct routes *routes,
+		  const struct pin_file *pins, bool busy_poll)
 {
 	int ret = sleep_open(workers);
 	unsigned lcore;
@@ -70,7 +70,6 @@ int workers_start(struct workers *workers, const struct ports *ports, const stru
 			break;
 		*w = (struct worker){
 			.routes = routes,
-			.sids = sids,
 			.ports = ports,
 			.clock = &workers->clock,
 			.counters = &routes->counters->worker[i],

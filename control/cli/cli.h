@@ -23,5 +23,6 @@ int show_command(struct cli *cli, int argc, char **argv);
 int trace_command(struct cli *cli, int argc, char **argv);
 int drain_command(struct cli *cli, int argc, char **argv);
 int undrain_command(struct cli *cli, int argc, char **argv);
+int reload_command(struct cli *cli, int argc, char **argv);
 int publish_command(struct cli *cli, int argc, char **argv);
 int simulate_command(struct cli *cli, int argc, char **argv);

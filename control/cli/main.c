@@ -14,9 +14,9 @@ struct command {
 };
 
 static const struct command commands[] = {
-	{"check", check_command},     {"keygen", keygen_command},     {"show", show_command},
-	{"trace", trace_command},     {"drain", drain_command},	      {"undrain", undrain_command},
-	{"publish", publish_command}, {"simulate", simulate_command},
+	{"check", check_command},   {"keygen", keygen_command},	  {"show", show_command},
+	{"trace", trace_command},   {"drain", drain_command},	  {"undrain", undrain_command},
+	{"reload", reload_command}, {"publish", publish_command}, {"simulate", simulate_command},
 };
 
 struct arguments {
@@ -93,6 +93,7 @@ static const struct argp main_argp = {
 	       "trace [tcp|udp] SRC:PORT DST:PORT\n"
 	       "                  where does this flow go, and why?\n"
 	       "drain SITE        no new flows to a site; undrain SITE takes that back\n"
+	       "reload            read the configuration again, all of it or nothing\n"
 	       "publish           tell edges the load of a service\n"
 	       "simulate SCENARIO what would happen: other sites, demand, failures\n\n"
 	       "suanlu COMMAND --help says more.",

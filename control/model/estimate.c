@@ -30,6 +30,14 @@ void estimate_init(struct estimate *estimate, uint32_t servers_max)
 	};
 }
 
+void estimate_bound(struct estimate *estimate, uint32_t servers_max)
+{
+	servers_max = servers_max > 0 ? servers_max : 1;
+	if (estimate->last_report_s < 0 || estimate->servers > servers_max)
+		estimate->servers = servers_max;
+	estimate->servers_max = servers_max;
+}
+
 enum estimate_state estimate_state(const struct estimate *estimate, double now_s)
 {
 	if (estimate->last_report_s < 0)

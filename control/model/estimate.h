@@ -46,6 +46,9 @@ struct estimate {
 
 void estimate_init(struct estimate *estimate, uint32_t servers_max);
 
+/* Another configured bound; what is known stays. */
+void estimate_bound(struct estimate *estimate, uint32_t servers_max);
+
 /*
  * A verified report about this service arrived. sent_per_s: what all known edges together
  * have been sending this service to this site up to the measurement, averaged over about the

@@ -2,6 +2,7 @@
 #include "codec.h"
 #include "draft.h"
 #include "plausible.h"
+#include "publisher.h"
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -46,22 +47,28 @@ __attribute__((format(printf, 3, 4))) static int fail(struct sl_publisher *publi
 	return error;
 }
 
-int sl_publisher_open(struct sl_publisher **out, const char *key_file)
+int publisher_open(struct sl_publisher **out, const struct key *key)
 {
 	struct sl_publisher *publisher = calloc(1, sizeof(*publisher));
-	int err;
 
 	if (!publisher) {
 		snprintf(key_last_error, sizeof(key_last_error), "out of memory");
 		return -ENOMEM;
 	}
-	err = key_read(key_file, &publisher->key, key_last_error, sizeof(key_last_error));
-	if (err < 0) {
-		free(publisher);
-		return err;
-	}
+	publisher->key = *key;
 	*out = publisher;
 	return 0;
+}
+
+int sl_publisher_open(struct sl_publisher **out, const char *key_file)
+{
+	struct key key;
+	int err = key_read(key_file, &key, key_last_error, sizeof(key_last_error));
+
+	if (!err)
+		err = publisher_open(out, &key);
+	sodium_memzero(&key, sizeof(key));
+	return err;
 }
 
 void sl_publisher_close(struct sl_publisher *publisher)

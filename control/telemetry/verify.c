@@ -45,20 +45,13 @@ const char *verify_reason_text(enum verify_reason reason)
 	return reason < VERIFY_REASON_COUNT ? text[reason] : "?";
 }
 
-int verify_open(struct verify **out, const char *seed_file, struct config_error *error)
+int verify_open(struct verify **out, const struct key *own)
 {
 	struct verify *verify = calloc(1, sizeof(*verify));
-	int err;
 
-	if (!verify) {
-		snprintf(error->text, sizeof(error->text), "out of memory");
+	if (!verify)
 		return -ENOMEM;
-	}
-	err = key_read(seed_file, &verify->own, error->text, sizeof(error->text));
-	if (err < 0) {
-		free(verify);
-		return err;
-	}
+	verify->own = *own;
 	*out = verify;
 	return 0;
 }
@@ -116,6 +109,16 @@ int verify_add(struct verify *verify, const uint8_t key[SL_KEY_BYTES], unsigned 
 	verify->peer = grown;
 	sodium_memzero(&peer, sizeof(peer));
 	return 0;
+}
+
+void verify_carry(struct verify *to, const struct verify *from)
+{
+	for (unsigned i = 0; i < from->peers; i++) {
+		struct verify_peer *peer = find_peer(to, from->peer[i].id);
+
+		if (peer && memcmp(peer->key, from->peer[i].key, sizeof(peer->key)) == 0)
+			peer->window = from->peer[i].window;
+	}
 }
 
 /* Where `sequence` belongs in the window: how many taken sequences are below it. */

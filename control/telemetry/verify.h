@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include "key.h"
 #include <stddef.h>
 #include <stdint.h>
 #include <suanlu/config.h>
@@ -37,13 +38,16 @@ const char *verify_reason_text(enum verify_reason reason);
 
 struct verify;
 
-/* `seed_file`: this node's key (sl_keygen). -errno; error->text says what and the remedy. */
-int verify_open(struct verify **out, const char *seed_file, struct config_error *error);
+/* `own`: this node's key, copied. -ENOMEM. */
+int verify_open(struct verify **out, const struct key *own);
 void verify_close(struct verify *verify);
 
 /* Accept reports of this key; `sender` is the caller's, given back with each report.
  * -EEXIST: the key, or another with the same id, is known. */
 int verify_add(struct verify *verify, const uint8_t key[SL_KEY_BYTES], unsigned sender);
+
+/* What `from` has taken of keys that `to` knows too is taken there. */
+void verify_carry(struct verify *to, const struct verify *from);
 
 /*
  * On VERIFY_ACCEPTED *report is the caller's (free with suanlu__report__free_unpacked(r, NULL))

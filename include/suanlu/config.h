@@ -21,13 +21,6 @@
 #define SL_PORTS_MAX 16
 #define SL_LABELS_MAX 16
 
-/* A gateway's own SID, behaviour End.DT46 (RFC 8986 section 4.8): packets to it are
- * decapsulated and the inner packet is steered by this node's services. */
-struct config_local_sid {
-	struct in6_addr prefix;
-	uint8_t prefix_bits;
-};
-
 struct config_dataplane {
 	char (*port)[16]; /* interface names */
 	unsigned ports;
@@ -36,7 +29,7 @@ struct config_dataplane {
 	unsigned cores;
 	bool busy_poll;	 /* never sleep */
 	bool huge_pages; /* false: do not even try */
-	struct config_local_sid *sid;
+	struct sl_sid *sid;
 	unsigned sids;
 };
 
@@ -119,4 +112,17 @@ struct config_error {
  * is returned; else -errno, error->text says why, and *out is untouched.
  */
 int config_load(const char *file, struct config **out, struct config_error *error);
+
+/*
+ * The same for a node that runs with `running`. Also -EBUSY if something differs that cannot
+ * change while it runs; error->text says what has to be restarted.
+ */
+int config_reload(const char *file, const struct config *running, struct config **out,
+		  struct config_error *error);
+
+/* All that is said of it is the same, its sites included. Indices may differ. */
+bool config_same_service(const struct config *a, unsigned i, const struct config *b, unsigned k);
+bool config_same_site(const struct config_site *a, const struct config_site *b);
+bool config_same_edge(const struct config_edge *a, const struct config_edge *b);
+
 void config_free(struct config *config);

@@ -10,7 +10,9 @@
  *
  * A service is described whole, never by difference: its addresses and all of its
  * candidates with their weights. So a lost connection is repaired by sending
- * everything again, and SL_MSG_SYNC withdraws what was not named since SL_MSG_HELLO.
+ * everything again, and SL_MSG_SYNC withdraws what was not named since SL_MSG_HELLO. Until
+ * then a service that was not named yet gives up its addresses to one that is: so services may
+ * exchange names and addresses in one update. The same update carries a new configuration.
  */
 #pragma once
 
@@ -23,6 +25,7 @@
 #define SL_SERVICES_MAX 4096
 #define SL_CANDIDATES_MAX 64 /* sites per service */
 #define SL_SEGMENTS_MAX 3    /* two transit nodes and the site */
+#define SL_SIDS_MAX 16	     /* of a node's own */
 
 enum sl_msg_type {
 	SL_MSG_HELLO = 1, /* control -> dataplane: header only, opens a full update */
@@ -34,6 +37,7 @@ enum sl_msg_type {
 	SL_MSG_TRACED,	  /* dataplane -> CLI: struct sl_msg_traced */
 	SL_MSG_STATE,	  /* CLI -> dataplane: header only, asks for next-hop states */
 	SL_MSG_TARGETS,	  /* dataplane -> CLI: struct sl_msg_targets, one per 64 targets */
+	SL_MSG_NODE,	  /* control -> dataplane: struct sl_msg_node, acknowledged */
 };
 
 struct sl_msg_header {
@@ -101,6 +105,24 @@ struct sl_msg_service {
 	struct sl_candidate candidate[];
 };
 _Static_assert(sizeof(struct sl_msg_service) == 80, "service message");
+
+/* A gateway's own SID, behaviour End.DT46 (RFC 8986 section 4.8): packets to it are
+ * decapsulated and the inner packet is steered by this node's services. */
+struct sl_sid {
+	struct in6_addr prefix; /* nothing set past its bits */
+	uint8_t bits;
+	uint8_t zero[7];
+};
+
+/* What the node itself is. At start the dataplane takes it from its configuration. */
+struct sl_msg_node {
+	struct sl_msg_header header;
+	struct in6_addr address; /* outer source of what it encapsulates; :: none */
+	uint32_t sids;		 /* in use of sid[]; the rest is zero */
+	uint32_t zero;
+	struct sl_sid sid[SL_SIDS_MAX];
+};
+_Static_assert(sizeof(struct sl_msg_node) == 40 + SL_SIDS_MAX * 24, "node message");
 
 struct sl_msg_withdraw {
 	struct sl_msg_header header;

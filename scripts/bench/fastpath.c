@@ -36,7 +36,6 @@ struct message {
 struct bench {
 	const char *name;
 	struct ports ports;
-	struct decap_sids sids;
 	struct routes *routes;
 	struct pin_file pins;
 	struct workers workers;
@@ -159,7 +158,7 @@ static void tables_open(struct bench *bench, const char *run_dir, uint32_t pins,
 	bench->routes->targets_changed = resolve;
 	bench->routes->services_changed = nothing;
 	inet_pton(AF_INET6, "fc00:c:0:46::", &sid);
-	decap_add(&bench->sids, &sid, 64);
+	decap_add(bench->routes->sids, &sid, 64);
 }
 
 /* 10,000 changed weights a second, spread over all services; runs until the timer ends it all. */
@@ -210,8 +209,7 @@ int main(int argc, char **argv)
 	for (uint16_t port = 0; port < PORTS; port++)
 		if (rte_eth_dev_start(port) < 0)
 			errx(1, "port %u does not start", port);
-	if (workers_start(&bench.workers, &bench.ports, &bench.sids, bench.routes, &bench.pins,
-			  true) < 0)
+	if (workers_start(&bench.workers, &bench.ports, bench.routes, &bench.pins, true) < 0)
 		errx(1, "workers");
 	if (strcmp(bench.name, "swap") == 0)
 		churn(&bench);

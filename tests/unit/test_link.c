@@ -42,7 +42,13 @@ static struct config_service services[] = {
 	 .site = members,
 	 .sites = 1},
 };
-static struct config config = {.site = sites, .sites = 2, .service = services, .services = 2};
+static struct sl_sid sids[] = {{.prefix = {{{0xfc, 3}}}, .bits = 64}};
+static struct config config = {.address = {{{0xfc, 9}}},
+			       .dataplane = {.sid = sids, .sids = 1},
+			       .site = sites,
+			       .sites = 2,
+			       .service = services,
+			       .services = 2};
 
 static struct event_base *base;
 static struct link control;
@@ -50,6 +56,7 @@ static int listening, peer;
 
 union message {
 	struct sl_msg_header header;
+	struct sl_msg_node node;
 	struct sl_msg_service service;
 	char bytes[65536];
 };
@@ -128,21 +135,32 @@ static void acknowledge(uint64_t generation, enum sl_ack_status status)
 		turn();
 }
 
-/* Takes the full update that follows a connection; both services are answered. */
-static void take_update(union message *infer)
+/* Takes a full update; the node and both services are answered. */
+static void take_messages(union message *infer)
 {
 	union message message;
-	uint64_t hello, first, second;
+	uint64_t hello, node, first, second;
 
-	peer = accept_here();
 	hello = expect(SL_MSG_HELLO, &message);
+	node = expect(SL_MSG_NODE, &message);
+	assert_int_equal(message.header.bytes, sizeof(message.node));
+	assert_memory_equal(&message.node.address, &config.address, sizeof(config.address));
+	assert_int_equal(message.node.sids, 1);
+	assert_memory_equal(&message.node.sid[0], &sids[0], sizeof(sids));
 	first = expect(SL_MSG_SERVICE, infer);
 	second = expect(SL_MSG_SERVICE, &message);
 	assert_string_equal(message.service.service, "dns");
-	assert_true(hello < first && first < second);
+	assert_true(hello < node && node < first && first < second);
 	assert_true(expect(SL_MSG_SYNC, &message) > second);
+	acknowledge(node, SL_ACK_DONE);
 	acknowledge(first, SL_ACK_DONE);
 	acknowledge(second, SL_ACK_DONE);
+}
+
+static void take_update(union message *infer)
+{
+	peer = accept_here();
+	take_messages(infer);
 }
 
 static int set_up(void **state)
@@ -299,6 +317,69 @@ static void test_nonsense(void **state)
 	}
 }
 
+/* Answers to the old configuration may come later; the new one goes out at once and whole. */
+static void test_reload(void **state)
+{
+	static struct config_service changed[2];
+	static struct config other;
+	union message message;
+	struct link next;
+	uint64_t old;
+
+	(void)state;
+	link_start(&control);
+	take_update(&message);
+	link_set(&control, 1, (uint32_t[]){5}, 0);
+	old = expect(SL_MSG_SERVICE, &message);
+	memcpy(changed, services, sizeof(changed));
+	other = config;
+	other.service = changed;
+	strcpy(changed[0].name, "chat");
+	assert_int_equal(link_open(&next, base, &other), 0);
+	link_set(&next, 0, (uint32_t[]){8, 9}, 0);
+	link_reload(&control, &next);
+	assert_ptr_equal(next.config, &config);
+	link_close(&next);
+	acknowledge(old, SL_ACK_DONE);
+	assert_int_equal(control.service[1].acknowledged, 0);
+	take_messages(&message);
+	assert_string_equal(message.service.service, "chat");
+	assert_int_equal(message.service.candidate[1].weight, 9);
+	assert_int_equal(control.service[0].acknowledged, control.service[0].generation);
+	expect_nothing();
+	assert_int_equal(control.connects, 1);
+}
+
+/* Before there is a dataplane, only what it will be told changes. */
+static void test_reload_down(void **state)
+{
+	union message message;
+	struct link next;
+
+	(void)state;
+	assert_int_equal(link_open(&next, base, &config), 0);
+	link_set(&next, 0, (uint32_t[]){8, 9}, 0);
+	link_reload(&control, &next);
+	link_close(&next);
+	link_start(&control);
+	take_update(&message);
+	assert_int_equal(message.service.candidate[0].weight, 8);
+}
+
+static void test_node_refused(void **state)
+{
+	union message message;
+
+	(void)state;
+	link_start(&control);
+	peer = accept_here();
+	expect(SL_MSG_HELLO, &message);
+	acknowledge(expect(SL_MSG_NODE, &message), SL_ACK_FIELD);
+	assert_int_equal(control.refused, 1);
+	expect(SL_MSG_SERVICE, &message); /* the rest is not held up */
+	assert_true(link_is_up(&control));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -307,6 +388,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_refused, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_reconnect, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_nonsense, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_reload, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_reload_down, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_node_refused, set_up, tear_down),
 	};
 	char directory[] = "/tmp/test_link.XXXXXX", path[64];
 	int failed;

@@ -160,6 +160,42 @@ static void checks_withdrawals(void **state)
 	assert_string_equal(field, "service");
 }
 
+static void checks_the_node(void **state)
+{
+	static const struct {
+		const char *what;
+		const char *address, *prefix;
+		uint32_t sids;
+		uint8_t bits;
+		const char *field; /* NULL: good */
+	} node[] = {
+		{"good", "fc00:e::1", "fc00:c:0:46::", 1, 64, NULL},
+		{"no address, no SIDs", "::", "::", 0, 0, NULL},
+		{"multicast address", "ff02::1", "fc00::", 1, 64, "address"},
+		{"too many", "fc00:e::1", "fc00:c:0:46::", SL_SIDS_MAX + 1, 64, "sids"},
+		{"long prefix", "fc00:e::1", "fc00:c:0:46::", 1, 129, "sid"},
+		{"multicast prefix", "fc00:e::1", "ff02::", 1, 16, "sid"},
+		{"set past its length", "fc00:e::1", "fc00:c:0:46::1", 1, 127, "sid"},
+		{"whole address", "fc00:e::1", "fc00:c:0:46::1", 1, 128, NULL},
+	};
+	char field[SL_NAME_MAX] = "";
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(node) / sizeof(*node); i++) {
+		struct sl_msg_node m = {.sids = node[i].sids, .sid[0].bits = node[i].bits};
+
+		print_message("%s\n", node[i].what);
+		inet_pton(AF_INET6, node[i].address, &m.address);
+		inet_pton(AF_INET6, node[i].prefix, &m.sid[0].prefix);
+		assert_int_equal(route_check_node(&m, sizeof(m), field),
+				 node[i].field ? SL_ACK_FIELD : SL_ACK_DONE);
+		assert_string_equal(field, node[i].field ?: "");
+		assert_int_equal(route_check_node(&m, sizeof(m) - 1, field), SL_ACK_FIELD);
+		assert_string_equal(field, "length");
+		field[0] = '\0';
+	}
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -169,6 +205,7 @@ int main(void)
 		cmocka_unit_test(refuses_every_truncation),
 		cmocka_unit_test(refuses_another_version_or_length),
 		cmocka_unit_test(checks_withdrawals),
+		cmocka_unit_test(checks_the_node),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -21,9 +21,8 @@
 #define SENDER 7
 
 struct fixture {
-	char directory[32], file[64];
 	struct verify *verify;
-	struct key site, stranger;
+	struct key own_key, site, stranger;
 	uint8_t own[KEY_PUBLIC_BYTES];
 };
 
@@ -35,18 +34,13 @@ static void make_key(struct key *key)
 static int setup(void **state)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
-	char public_key[SL_KEY_TEXT];
-	struct config_error error;
 
 	assert_true(sodium_init() >= 0);
-	strcpy(f->directory, "/tmp/suanlu-XXXXXX");
-	assert_non_null(mkdtemp(f->directory));
-	snprintf(f->file, sizeof(f->file), "%s/key", f->directory);
-	assert_int_equal(sl_keygen(f->file, public_key), 0);
-	assert_int_equal(key_parse_public(public_key, f->own), 0);
+	make_key(&f->own_key);
+	memcpy(f->own, f->own_key.public, sizeof(f->own));
 	make_key(&f->site);
 	make_key(&f->stranger);
-	assert_int_equal(verify_open(&f->verify, f->file, &error), 0);
+	assert_int_equal(verify_open(&f->verify, &f->own_key), 0);
 	assert_int_equal(verify_add(f->verify, f->site.public, SENDER), 0);
 	*state = f;
 	return 0;
@@ -57,8 +51,6 @@ static int teardown(void **state)
 	struct fixture *f = *state;
 
 	verify_close(f->verify);
-	unlink(f->file);
-	rmdir(f->directory);
 	free(f);
 	return 0;
 }
