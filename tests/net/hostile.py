@@ -5,6 +5,8 @@
 hostile.py make edge|gate FILE.pcap [SEED]: writes the corpus of that role, at least 10,000 frames.
 hostile.py send edge|gate FILE.pcap INTERFACE MAC [RATE]: sends it to MAC, RATE packets a second,
 prints {"sent": how many left, "ours": how many of them the XDP program must take}.
+hostile.py stream ADDRESS PORT COUNT RATE | count ADDRESS PORT COUNT: numbered datagrams, well-formed;
+the receiver prints how many different ones came, once all have or none has for 2 s.
 """
 import json
 import random
@@ -94,8 +96,11 @@ def wrong_lengths(packet):
             limit = 256 ** size
             for value in {was - 1, was + 1, was - 8, was + 8, was - 16, was + 16, 0, 1, 7, 8,
                           limit - 1, limit // 2, was ^ 1, was ^ (limit >> 1)}:
-                yield data[:at + offset] + (value % limit).to_bytes(size, 'big') + \
+                wrong = data[:at + offset] + (value % limit).to_bytes(size, 'big') + \
                     data[at + offset + size:]
+                yield wrong
+                if name == 'IP':  # else the checksum speaks first
+                    yield wrong[:at] + rechecked(wrong[at:])
 
 
 def truncated(packet):
@@ -114,8 +119,12 @@ def truncated_knowingly(packet):
 def relength(data):
     if data[0] >> 4 == 6:
         return data[:4] + struct.pack('>H', len(data) - 40) + data[6:]
-    head = data[:2] + struct.pack('>H', len(data)) + data[4:10] + b'\0\0' + data[12:]
-    length = (data[0] & 15) * 4
+    return rechecked(data[:2] + struct.pack('>H', len(data)) + data[4:])
+
+
+def rechecked(data):
+    """An IPv4 packet with the header checksum that it should have, if it can have one."""
+    head, length = data[:10] + b'\0\0' + data[12:], (data[0] & 15) * 4
     if length < 20 or length > len(data):
         return head
     return head[:10] + checksum(head[:length]) + head[12:]
@@ -180,7 +189,8 @@ def corrupted(packet, generator, count):
     data = bytes(packet)
     for _ in range(count):
         at = generator.randrange(len(data))
-        yield data[:at] + bytes([generator.randrange(256)]) + data[at + 1:]
+        wrong = data[:at] + bytes([generator.randrange(256)]) + data[at + 1:]
+        yield rechecked(wrong) if wrong[0] >> 4 == 4 and generator.random() < 0.5 else wrong
 
 
 def tags():
@@ -267,7 +277,37 @@ def make(role, path, seed):
     print(json.dumps({'packets': len(frames), 'seed': seed}))
 
 
-if sys.argv[1] == 'make':
+def udp(address):
+    return socket.socket(socket.AF_INET6 if ':' in address else socket.AF_INET, socket.SOCK_DGRAM)
+
+
+def stream(address, port, count, rate):
+    link, began = udp(address), time.monotonic()
+    for number in range(count):
+        if number % 50 == 0:  # a new flow
+            link = udp(address)
+        link.sendto(struct.pack('>I', number), (address, port))
+        time.sleep(max(0, began + number / rate - time.monotonic()))
+
+
+def count(address, port, expected):
+    link, seen = udp(address), set()
+    link.bind((address, port))
+    print('ready', flush=True)
+    try:
+        while len(seen) < expected:
+            seen.add(link.recv(64))
+            link.settimeout(2)
+    except TimeoutError:
+        pass
+    print(len(seen))
+
+
+if sys.argv[1] == 'stream':
+    stream(sys.argv[2], *map(int, sys.argv[3:]))
+elif sys.argv[1] == 'count':
+    count(sys.argv[2], *map(int, sys.argv[3:]))
+elif sys.argv[1] == 'make':
     make(sys.argv[2], sys.argv[3], int(sys.argv[4]) if len(sys.argv) > 4 else 20261123)
 else:
     send(*sys.argv[2:6], int(sys.argv[6]) if len(sys.argv) > 6 else 10000)

@@ -1,12 +1,19 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
 # Malformed packets (hostile.py, at least 10,000 at the edge and at the gateway), first alone, so
-# that every one can be accounted for, then beside well-formed HTTP, which must lose nothing.
+# that every one can be accounted for, then beside well-formed traffic, which must lose nothing:
+# HTTP no request, numbered datagrams not one (TCP would send again what was lost).
 
 . "$(dirname "$0")/../../scripts/lab/checks.sh"
 
 RATE=${HOSTILE_RATE:-5000}
 SEED=${HOSTILE_SEED:-20261123}
+DATAGRAMS=2000
+LAB_MORE_SERVICES="  - name: datagrams
+    ipv4: $LAB_IPV4
+    ipv6: $LAB_IPV6
+    protocol: udp
+    port: 82"
 
 # counted NODE: packets that its dataplane has received
 counted() {
@@ -46,16 +53,38 @@ accounted() {
     check_number "$1: of them for us" "$ours" ">=" 5000 packets
 }
 
-# beside ROLE SITE: the same, while HTTP goes to that site
+# counter ADDRESS: at the site, and its name
+counter() {
+    rm -f "$LAB_DIR/count-$2.out"
+    lab_start "count-$2" "$1" /usr/bin/python3 "$LAB_TOP/tests/net/hostile.py" count "$2" 82 \
+        "$DATAGRAMS"
+    lab_wait 5 "the counter of $2" lab_ready "count-$2"
+    lab_start "stream-$2" client /usr/bin/python3 "$LAB_TOP/tests/net/hostile.py" stream "$2" 82 \
+        "$DATAGRAMS" 500
+}
+
+counted_all() {
+    lab_dead "count-$1"
+}
+
+# beside ROLE SITE: the same, while HTTP and datagrams go to that site
 beside() {
-    local summary pid
+    local summary pid address
     lab_steer_to "$2"
+    for address in "$LAB_IPV4" "$LAB_IPV6"; do
+        counter "$2" "$address"
+    done
     throw "$1" >"$LAB_DIR/throw.json" &
     pid=$!
     summary=$(lab_in client "$LAB_TOOLS/client" load --to "$LAB_IPV4" --to "$LAB_IPV6" \
         --rate 200 --constant --seconds 4 --timeout 3000 | tail -n 1)
     wait "$pid"
     check_equal "HTTP through $1 to $2 beside it: failed" "$(jq .failed <<<"$summary")" 0
+    for address in "$LAB_IPV4" "$LAB_IPV6"; do
+        lab_wait 10 "all datagrams of $address" counted_all "$address" || true
+        check_equal "datagrams to $2 by $address, of $DATAGRAMS" \
+            "$(tail -n 1 "$LAB_DIR/count-$address.out")" "$DATAGRAMS"
+    done
     check_number "HTTP done" "$(jq .done <<<"$summary")" ">=" 790 requests
     check_number "its slowest" "$(jq '.max_ms // .p99_ms // 0' <<<"$summary")" "<" 1000 ms
 }
