@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "queue.h"
+#include "queue_lanes.h"
 #include <math.h>
 #include <stdbool.h>
 
-#define NEGLIGIBLE 1e-18 /* lost in rounding beside 1 */
 #define NEWTON_ROUNDS_MAX 80
 
-/* Mean number waiting in M/M/c and its derivatives by offered load. */
-struct waiting {
+/* struct waiting of one site. */
+struct waiting_here {
 	double mean, slope, bend;
 };
 
@@ -21,23 +21,9 @@ double queue_capacity_per_s(const struct queue *queue)
 	return whole_servers(queue) / queue->service_time_s;
 }
 
-/*
- * 1/B = sum over k of c (c-1) ... (c-k+1) / a^k: Jagerman's form of the Erlang-B recurrence,
- * started at the largest server number. All terms are positive, so nothing cancels; and it can
- * stop as soon as B is negligible (about 40 / (1 - utilisation) terms whatever c) or the terms
- * are (some 10 sqrt(c)).
- */
-static double erlang_b(double servers, double offered)
+LANES_CLONES static double erlang_b(double servers, double offered)
 {
-	double term = 1, sum = 1, inverse = 1 / offered;
-
-	for (double k = servers; k >= 1; k--) {
-		term *= k * inverse;
-		sum += term;
-		if (sum > 1 / NEGLIGIBLE || term < NEGLIGIBLE * sum)
-			break;
-	}
-	return 1 / sum;
+	return queue_erlang_b(lanes_all(servers), lanes_all(offered))[0];
 }
 
 double queue_erlang_c(double servers, double offered)
@@ -50,26 +36,11 @@ double queue_erlang_c(double servers, double offered)
 	return servers * b / (servers - offered * (1 - b));
 }
 
-/*
- * With B' = B u, u = c/a - 1 + B, and C = c B / D, D = c - a + a B, everything below follows by
- * logarithmic derivatives of Lq = C a / (c - a).
- */
-static struct waiting waiting_at(double servers, double offered)
+LANES_CLONES static struct waiting_here waiting_at(double servers, double offered)
 {
-	double b = offered > 1e-100 ? erlang_b(servers, offered) : 0;
-	if (!(b > 0))
-		return (struct waiting){0};
+	struct waiting waiting = queue_waiting_at(lanes_all(servers), lanes_all(offered));
 
-	double a = offered, free = servers - a, inverse = 1 / a;
-	double u = servers * inverse - 1 + b;
-	double u1 = -servers * inverse * inverse + b * u;
-	double d = free + a * b, d1 = b - 1 + a * b * u;
-	double d2 = b * (2 * u + a * (u * u + u1));
-	double p = u - d1 / d, p1 = u1 - d2 / d + (d1 / d) * (d1 / d);
-	double q = p + inverse + 1 / free, q1 = p1 - inverse * inverse + 1 / (free * free);
-	double mean = servers * b / d * a / free;
-
-	return (struct waiting){mean, mean * q, mean * (q * q + q1)};
+	return (struct waiting_here){waiting.mean[0], waiting.slope[0], waiting.bend[0]};
 }
 
 /* Offered load up to the cap, and how far utilisation is past it. */
@@ -97,7 +68,7 @@ double queue_response_s(const struct queue *queue, double arrivals_per_s)
 
 	double excess, servers = whole_servers(queue);
 	double offered = within_cap(queue, arrivals_per_s, &excess);
-	struct waiting waiting = waiting_at(servers, offered);
+	struct waiting_here waiting = waiting_at(servers, offered);
 	double cost = offered + queue->scv * waiting.mean;
 	if (excess > 0)
 		cost += excess * servers *
@@ -110,7 +81,7 @@ double queue_marginal_slope(const struct queue *queue, double arrivals_per_s, do
 {
 	double excess, servers = whole_servers(queue), service_time_s = queue->service_time_s;
 	double offered = within_cap(queue, fmax(0, arrivals_per_s), &excess);
-	struct waiting waiting = waiting_at(servers, offered);
+	struct waiting_here waiting = waiting_at(servers, offered);
 
 	*slope = excess > 0 ? QUEUE_OVERLOAD_S * service_time_s / servers
 			    : service_time_s * service_time_s * queue->scv * waiting.bend;
@@ -143,7 +114,7 @@ static double utilisation_guess(double servers, double wanted)
  * cap, or cap if the slope there is below wanted.
  */
 static double utilisation_at(double servers, double cap, double wanted, double u,
-			     struct waiting *waiting)
+			     struct waiting_here *waiting)
 {
 	double low = 0, high = cap;
 	bool high_known = false; /* slope(high) is known to exceed wanted */
@@ -187,7 +158,7 @@ double queue_rate_near(const struct queue *queue, double marginal_s, double gues
 	if (!(wait_s >= 0))
 		return 0;
 
-	struct waiting waiting = {0};
+	struct waiting_here waiting = {0};
 	double wanted =
 		queue->scv > 0 ? fmax(wait_s / (service_time_s * queue->scv), 1e-14) : INFINITY;
 	double u = queue->cap;

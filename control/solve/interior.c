@@ -1,94 +1,162 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "interior.h"
+#include "../model/queue_lanes.h"
 #include <math.h>
 #include <string.h>
 
-#define STEPS_MAX 80
-#define CENTRING 0.1	     /* of the mean complementarity: where the next step aims */
-#define BOUNDARY 0.99	     /* of the way to the first zero */
-#define COMPLEMENTARITY 1e-9 /* mean of x r, of the least price: near enough */
-#define RESIDUAL 1e-6
+#define STEPS_MAX 60
+#define TRIES 3
+#define COMPLEMENTARITY 1e-6 /* mean of x r, of the least price: the used sites stand out */
+#define RESIDUAL 1e-4
+#define BOUNDARY 0.99 /* of the way to the first zero */
 #define NOISE 1e-10
 #define CLOSE_STEPS_MAX 4
-#define POLISH_STEPS 100
+#define POLISH_STEPS 30
 #define POLISHED 1e-8
 #define PROXIMAL 1e-9
 #define FLAT 1e-200 /* a slope of nothing */
 #define SHARE_MIN 1e-12
+#define FAR_S 1e12 /* stands for infinite: times a share of 0 it is 0 */
+
+#define VECTORS_MAX (SL_CANDIDATES_MAX / LANES)
+#define CELLS_MAX (SOLVE_EDGES_MAX * VECTORS_MAX)
 
 /*
- * Shares x, prices lambda of the edges' equations, reduced costs r; at the optimum
- *	t_ij + M_j(L_j) = lambda_i + r_ij,  x_ij r_ij = 0;  on the way x_ij r_ij = mu.
- * x stays feasible throughout, so a step descends on cost - mu sum d log x.
+ * Shares x, prices lambda of the edges' equations and P of the sites', reduced costs
+ * r_ij = t_ij + P_j - lambda_i > 0; at the optimum P = M(L) and x_ij r_ij = 0; on the way
+ * x_ij r_ij = mu. x stays feasible throughout, so a step descends on cost - mu sum d log x.
+ * Rows of sites are vectors; x is 0 where there is no way or no site. A way whose x is 0 is out.
  */
 struct interior {
 	const struct solve_problem *problem;
-	const double *demand;
-	unsigned edges, sites;
+	unsigned edges, sites, vectors;
 	unsigned edge[SOLVE_EDGES_MAX]; /* those with an allowed site */
-	double x[SOLVE_EDGES_MAX][SL_CANDIDATES_MAX], dx[SOLVE_EDGES_MAX][SL_CANDIDATES_MAX];
-	double r[SOLVE_EDGES_MAX][SL_CANDIDATES_MAX], dr[SOLVE_EDGES_MAX][SL_CANDIDATES_MAX];
-	double lambda[SOLVE_EDGES_MAX], dlambda[SOLVE_EDGES_MAX];
-	double load[SL_CANDIDATES_MAX], dload[SL_CANDIDATES_MAX];
-	double marginal[SL_CANDIDATES_MAX], slope[SL_CANDIDATES_MAX];
-	double matrix[SOLVE_EDGES_MAX][SOLVE_EDGES_MAX];
+	double demand[SOLVE_EDGES_MAX], lambda[SOLVE_EDGES_MAX], dlambda[SOLVE_EDGES_MAX];
 	double mu;
+	struct queue_lanes queue[VECTORS_MAX];
+	lanes background[VECTORS_MAX];
+	lanes load[VECTORS_MAX], marginal[VECTORS_MAX], slope[VECTORS_MAX], price[VECTORS_MAX];
+	lanes dload[VECTORS_MAX], dprice[VECTORS_MAX];
+	lanes delay[CELLS_MAX], x[CELLS_MAX], dx[CELLS_MAX];
+	lanes weight[CELLS_MAX], pull[CELLS_MAX]; /* newton() */
+	lanes matrix[SL_CANDIDATES_MAX][VECTORS_MAX];
 };
 
-static double delay_s(const struct interior *in, unsigned e, unsigned j)
+#define FOR_CELLS(in, e, v)                        \
+	for (unsigned e = 0; e < (in)->edges; e++) \
+		for (unsigned v = 0, c = e * (in)->vectors; v < (in)->vectors; v++, c++)
+
+LANES_INLINE lanes zero(void)
 {
-	return in->problem->edge[in->edge[e]].delay_s[j];
+	return (lanes){0};
 }
 
-static bool allowed(const struct interior *in, unsigned e, unsigned j)
+LANES_INLINE lanes_mask in_use(const struct interior *in, unsigned c)
 {
-	return isfinite(delay_s(in, e, j));
+	return in->x[c] > 0;
 }
 
-static double demand(const struct interior *in, unsigned e)
+LANES_INLINE void add_loads(struct interior *in)
 {
-	return in->demand[in->edge[e]];
+	for (unsigned v = 0; v < in->vectors; v++)
+		in->load[v] = in->background[v];
+	FOR_CELLS(in, e, v)
+	in->load[v] += in->demand[e] * in->x[c];
 }
 
-static void evaluate(struct interior *in)
+LANES_INLINE void evaluate(struct interior *in)
 {
-	for (unsigned j = 0; j < in->sites; j++) {
+	add_loads(in);
+	for (unsigned v = 0; v < in->vectors; v++)
+		in->marginal[v] = queue_lanes_marginal(&in->queue[v], in->load[v], &in->slope[v]);
+}
+
+/* Places without a site get a queue that costs nothing to look at. */
+LANES_INLINE void take_sites(struct interior *in)
+{
+	const struct queue none = {.servers = 1, .service_time_s = 1, .scv = 1, .cap = 0.9};
+
+	for (unsigned j = 0; j < in->vectors * LANES; j++) {
 		const struct solve_site *site = &in->problem->site[j];
-		in->load[j] = site->background_per_s;
-		for (unsigned e = 0; e < in->edges; e++)
-			in->load[j] += demand(in, e) * in->x[e][j];
-		in->marginal[j] = queue_marginal_slope(&site->queue, in->load[j], &in->slope[j]);
+		const struct queue *from = j < in->sites ? &site->queue : &none;
+		struct queue_lanes *queue = &in->queue[j / LANES];
+
+		queue->servers[j % LANES] = floor(from->servers);
+		queue->service_time_s[j % LANES] = from->service_time_s;
+		queue->scv[j % LANES] = from->scv;
+		queue->cap[j % LANES] = from->cap;
+		queue->backlog_s[j % LANES] = from->backlog_s;
+		in->background[j / LANES][j % LANES] = j < in->sites ? site->background_per_s : 0;
+	}
+	for (unsigned v = 0; v < in->vectors; v++)
+		in->queue[v].inverse_servers = 1 / in->queue[v].servers;
+}
+
+LANES_INLINE void take_edges(struct interior *in, const double *demand_per_s)
+{
+	double *delay = (double *)in->delay;
+
+	for (unsigned i = 0; i < in->problem->edges; i++) {
+		const double *delay_s = in->problem->edge[i].delay_s;
+		unsigned width = in->vectors * LANES, open = 0;
+		double *row = delay + in->edges * width;
+
+		for (unsigned j = 0; j < width; j++) {
+			bool way = j < in->sites && delay_s[j] < FAR_S;
+			row[j] = way ? delay_s[j] : FAR_S;
+			open += way;
+		}
+		if (open == 0)
+			continue;
+		in->demand[in->edges] = demand_per_s[i];
+		in->edge[in->edges++] = i;
 	}
 }
 
-/* What a site has to spare, and a little of it in any case. */
-static double spare(const struct interior *in, unsigned j)
+/* The least delay of any way, and the same without load. */
+LANES_INLINE double least_price(const struct interior *in, double *idle_s)
 {
-	const struct solve_site *site = &in->problem->site[j];
-	double capacity = queue_capacity_per_s(&site->queue);
+	lanes least = lanes_all(INFINITY), idle = least;
 
-	return fmax(site->queue.cap * capacity - site->background_per_s, 0.01 * capacity);
+	FOR_CELLS(in, e, v)
+	{
+		lanes rest = in->queue[v].service_time_s + in->queue[v].backlog_s;
+		least = lanes_least(least, in->delay[c] + in->marginal[v]);
+		idle = lanes_least(idle, in->delay[c] + rest);
+	}
+	*idle_s = lanes_smallest(idle);
+	return lanes_smallest(least);
 }
 
-/* By spare capacity, and prices low enough that every reduced cost is positive. */
-static void start(struct interior *in)
+/* By spare capacity, and a little of it in any case; prices so low that reduced costs are positive.
+ */
+LANES_INLINE void start(struct interior *in)
 {
+	lanes spare[VECTORS_MAX];
+
+	for (unsigned v = 0; v < in->vectors; v++) {
+		const struct queue_lanes *queue = &in->queue[v];
+		lanes capacity = queue->servers / queue->service_time_s;
+		spare[v] = lanes_most(queue->cap * capacity - in->background[v], 0.01 * capacity);
+	}
 	for (unsigned e = 0; e < in->edges; e++) {
-		double all = 0;
-		for (unsigned j = 0; j < in->sites; j++)
-			all += allowed(in, e, j) ? spare(in, j) : 0;
-		for (unsigned j = 0; j < in->sites; j++)
-			in->x[e][j] = allowed(in, e, j) ? spare(in, j) / all : 0;
+		lanes all = zero();
+		for (unsigned v = 0, c = e * in->vectors; v < in->vectors; v++, c++) {
+			in->x[c] = lanes_if(in->delay[c] < FAR_S, spare[v], zero());
+			all += in->x[c];
+		}
+		double sum = lanes_sum(all);
+		for (unsigned v = 0, c = e * in->vectors; v < in->vectors; v++, c++)
+			in->x[c] /= sum;
 	}
 	evaluate(in);
+	for (unsigned v = 0; v < in->vectors; v++)
+		in->price[v] = in->marginal[v];
 	for (unsigned e = 0; e < in->edges; e++) {
-		double least_s = INFINITY;
-		for (unsigned j = 0; j < in->sites; j++)
-			least_s = fmin(least_s, delay_s(in, e, j) + in->marginal[j]);
-		in->lambda[e] = 0.9 * least_s;
-		for (unsigned j = 0; j < in->sites; j++)
-			if (allowed(in, e, j))
-				in->r[e][j] = delay_s(in, e, j) + in->marginal[j] - in->lambda[e];
+		lanes least = lanes_all(INFINITY);
+		for (unsigned v = 0, c = e * in->vectors; v < in->vectors; v++, c++)
+			least = lanes_least(least, in->delay[c] + in->price[v]);
+		in->lambda[e] = 0.9 * lanes_smallest(least);
 	}
 }
 
@@ -97,192 +165,192 @@ static void start(struct interior *in)
  * row sums dominance[i] > 0. Elimination on these two never subtracts (Alfa, Xue and Ye 2002), so
  * it is exact to rounding although the weights in A span more than the digits of a double.
  */
-static void eliminate(struct interior *in, unsigned n, double *dominance, double *b)
+LANES_INLINE void eliminate(struct interior *in, double *dominance, double *b)
 {
-	double pivot[SOLVE_EDGES_MAX];
+	lanes index[VECTORS_MAX];
+	double of_pivot[SL_CANDIDATES_MAX];
+	unsigned n = in->sites;
 
+	for (unsigned j = 0; j < in->vectors * LANES; j++)
+		index[j / LANES][j % LANES] = j;
 	for (unsigned k = 0; k < n; k++) {
-		const double *row = in->matrix[k];
-		pivot[k] = dominance[k];
-		for (unsigned i = k + 1; i < n; i++)
-			pivot[k] += row[i];
+		lanes *row = in->matrix[k], sum = zero();
+		for (unsigned v = k / LANES; v < in->vectors; v++) {
+			row[v] = lanes_if(index[v] > k, row[v], zero());
+			sum += row[v];
+		}
+		of_pivot[k] = 1 / (dominance[k] + lanes_sum(sum));
 		for (unsigned i = k + 1; i < n; i++) {
-			double share = row[i] / pivot[k];
+			double share = row[i / LANES][i % LANES] * of_pivot[k];
 			dominance[i] += share * dominance[k];
 			b[i] += share * b[k];
-			for (unsigned l = k + 1; l < n; l++)
-				in->matrix[i][l] += l == i ? 0 : share * row[l];
+			for (unsigned v = i / LANES; v < in->vectors; v++)
+				in->matrix[i][v] += share * row[v];
 		}
 	}
 	for (unsigned k = n; k-- > 0;) {
-		for (unsigned i = k + 1; i < n; i++)
-			b[k] += in->matrix[k][i] * b[i];
-		b[k] /= pivot[k];
+		const lanes *row = in->matrix[k], *y = (const lanes *)b;
+		lanes sum = zero();
+		for (unsigned v = k / LANES; v < in->vectors; v++)
+			sum += row[v] * lanes_if(index[v] > k, y[v], zero());
+		b[k] = (b[k] + lanes_sum(sum)) * of_pivot[k];
 	}
-}
-
-/* What the barrier's gradient asks of a share, at fixed lambda and load. */
-static double pull(const struct interior *in, unsigned e, unsigned j)
-{
-	return in->lambda[e] - delay_s(in, e, j) - in->marginal[j] + in->mu / in->x[e][j];
 }
 
 /*
- * Newton's equations. With w = d x / r, H = M', W_j = sum_i w_ij,
- *	d dx_ij = w_ij (pull_ij + dlambda_i - H_j dL_j)
- *	dL_j = sum_i w_ij (pull_ij + dlambda_i) / (1 + H_j W_j)
- * and sum_j dx_ij = 0 leave a system in dlambda, of edges; or, dlambda eliminated, one in
- * y = H dL, of sites. Both are of the kind that eliminate() solves; the smaller one is taken.
+ * Newton's equations. With weights w, pulls g (what a share is asked to do at fixed prices) and
+ * H = M',
+ *	d_i dx_ij = w_ij (g_ij + dlambda_i - y_j),  y_j = H_j dL_j,  dL_j = sum_i d_i dx_ij
+ * and sum_j dx_ij = 0, dlambda eliminated, leave a system in y:
+ *	(1 / H_j + sum_i w_ij) y_j - sum_ik w_ij w_ik / W_i y_k = sum_i w_ij (g_ij - mean_i g)
+ * where mean_i is weighted by w, W_i its sum; taken from the pull of the heaviest, so that
+ * nothing cancels.
  */
-struct newton {
-	double w[SOLVE_EDGES_MAX][SL_CANDIDATES_MAX], pull[SOLVE_EDGES_MAX][SL_CANDIDATES_MAX];
-	double all[SL_CANDIDATES_MAX], pulled[SL_CANDIDATES_MAX];
-};
-
-static void weigh(const struct interior *in, struct newton *newton)
+LANES_INLINE void newton(struct interior *in)
 {
-	for (unsigned j = 0; j < in->sites; j++)
-		newton->all[j] = newton->pulled[j] = 0;
-	for (unsigned e = 0; e < in->edges; e++) {
-		for (unsigned j = 0; j < in->sites; j++) {
-			double w =
-				allowed(in, e, j) ? demand(in, e) * in->x[e][j] / in->r[e][j] : 0;
-			newton->w[e][j] = w;
-			newton->pull[e][j] = w > 0 ? pull(in, e, j) : 0;
-			newton->all[j] += w;
-			newton->pulled[j] += w * newton->pull[e][j];
-		}
-	}
-}
-
-static void prices_by_edges(struct interior *in, const struct newton *newton)
-{
-	double dominance[SOLVE_EDGES_MAX] = {0};
-
-	for (unsigned e = 0; e < in->edges; e++) {
-		memset(in->matrix[e], 0, in->edges * sizeof(double));
-		in->dlambda[e] = 0;
-	}
-	for (unsigned j = 0; j < in->sites; j++) {
-		double h = in->slope[j], whole = 1 + h * newton->all[j];
-		for (unsigned e = 0; e < in->edges; e++) {
-			double w = newton->w[e][j];
-			if (!(w > 0))
-				continue;
-			dominance[e] += w / whole;
-			in->dlambda[e] -= w * (newton->pull[e][j] - h * newton->pulled[j] / whole);
-			for (unsigned i = 0; i < in->edges; i++)
-				in->matrix[e][i] += i == e ? 0 : w * newton->w[i][j] * h / whole;
-		}
-	}
-	eliminate(in, in->edges, dominance, in->dlambda);
-}
-
-/* (1 / H_j + sum_i w_ij) y_j - sum_ik w_ij w_ik / W_i y_k = sum_ik w_ij w_ik / W_i (pull_ij -
- * pull_ik) */
-static void prices_by_sites(struct interior *in, const struct newton *newton)
-{
-	double dominance[SOLVE_EDGES_MAX], y[SL_CANDIDATES_MAX] = {0};
+	_Alignas(64) double y[SL_CANDIDATES_MAX] = {0};
+	double dominance[SL_CANDIDATES_MAX];
+	lanes *ask = (lanes *)y;
 
 	for (unsigned j = 0; j < in->sites; j++) {
-		memset(in->matrix[j], 0, in->sites * sizeof(double));
-		dominance[j] = 1 / fmax(in->slope[j], FLAT);
+		double slope = in->slope[j / LANES][j % LANES];
+		dominance[j] = 1 / (slope > FLAT ? slope : FLAT);
+		for (unsigned v = 0; v < in->vectors; v++)
+			in->matrix[j][v] = zero();
 	}
 	for (unsigned e = 0; e < in->edges; e++) {
-		const double *w = newton->w[e], *pulls = newton->pull[e];
-		double all = 0;
-		for (unsigned j = 0; j < in->sites; j++)
-			all += w[j];
-		for (unsigned j = 0; j < in->sites; j++) {
-			double part = w[j] / all, sum = 0;
-			if (!(w[j] > 0))
-				continue;
-			for (unsigned k = 0; k < in->sites; k++) {
-				double both = part * w[k];
-				in->matrix[j][k] += both;
-				sum += both * (pulls[j] - pulls[k]);
+		const lanes *weight = &in->weight[e * in->vectors];
+		lanes *pull = &in->pull[e * in->vectors];
+		lanes all = zero(), most = zero(), heaviest = zero(), off = zero();
+
+		for (unsigned v = 0; v < in->vectors; v++) {
+			heaviest = lanes_if(weight[v] > most, pull[v], heaviest);
+			most = lanes_most(weight[v], most);
+			all += weight[v];
+		}
+		double sum = lanes_sum(all), from = 0;
+		for (unsigned l = 0, top = 0; l < LANES; l++)
+			if (l == 0 || most[l] > most[top]) {
+				top = l;
+				from = heaviest[l];
 			}
-			y[j] += sum;
+		for (unsigned v = 0; v < in->vectors; v++) {
+			pull[v] = lanes_if(weight[v] > 0, pull[v] - from, zero());
+			off += weight[v] * pull[v];
+		}
+		double mean = lanes_sum(off) / sum, of_sum = 1 / sum;
+		in->dlambda[e] = -mean; /* of what is known yet */
+		for (unsigned v = 0; v < in->vectors; v++) {
+			ask[v] += weight[v] * (pull[v] - mean);
+			lanes part = weight[v] * of_sum;
+			for (unsigned l = 0; l < LANES && v * LANES + l < in->sites; l++)
+				for (unsigned u = v; u < in->vectors; u++)
+					in->matrix[v * LANES + l][u] += part[l] * weight[u];
 		}
 	}
-	eliminate(in, in->sites, dominance, y);
+	eliminate(in, dominance, y);
+	for (unsigned v = 0; v < in->vectors; v++)
+		in->dload[v] = zero();
 	for (unsigned e = 0; e < in->edges; e++) {
-		double sum = 0, all = 0;
-		for (unsigned j = 0; j < in->sites; j++) {
-			sum += newton->w[e][j] * (newton->pull[e][j] - y[j]);
-			all += newton->w[e][j];
+		const lanes *weight = &in->weight[e * in->vectors];
+		const lanes *pull = &in->pull[e * in->vectors];
+		lanes all = zero(), off = zero();
+
+		for (unsigned v = 0; v < in->vectors; v++) {
+			all += weight[v];
+			off += weight[v] * ask[v];
 		}
-		in->dlambda[e] = -sum / all;
+		in->dlambda[e] += lanes_sum(off) / lanes_sum(all);
+		for (unsigned v = 0, c = e * in->vectors; v < in->vectors; v++, c++) {
+			lanes moved = weight[v] * (pull[v] + in->dlambda[e] - ask[v]);
+			in->dload[v] += moved;
+			in->dx[c] = moved / in->demand[e];
+		}
 	}
 }
 
-static void direction(struct interior *in)
+/*
+ * What the barrier's gradient asks of the shares, and how they yield: w = d x / r,
+ * g = lambda - t - M + mu / x.
+ */
+LANES_INLINE void weigh(struct interior *in)
 {
-	struct newton newton;
+	FOR_CELLS(in, e, v)
+	{
+		lanes x = in->x[c], r = in->delay[c] + in->price[v] - in->lambda[e];
+		lanes inverse = 1 / (x * r);
 
-	weigh(in, &newton);
-	if (in->sites < in->edges)
-		prices_by_sites(in, &newton);
-	else
-		prices_by_edges(in, &newton);
-	for (unsigned j = 0; j < in->sites; j++) {
-		double load = newton.pulled[j];
-		for (unsigned e = 0; e < in->edges; e++)
-			load += newton.w[e][j] * in->dlambda[e];
-		in->dload[j] = load / (1 + in->slope[j] * newton.all[j]);
+		in->weight[c] = lanes_if(x > 0, in->demand[e] * x * x * inverse, zero());
+		in->pull[c] = lanes_if(x > 0,
+				       in->lambda[e] - in->delay[c] - in->marginal[v] +
+					       in->mu * r * inverse,
+				       zero());
 	}
+}
+
+/*
+ * The step; returns the part of it that keeps what is positive positive. dlambda came out for pulls
+ * taken from the heaviest of a row, so it is found again from one used cell of the row:
+ * dx = (mu / r - x) - x / r (dP - dlambda).
+ */
+LANES_INLINE double direction(struct interior *in)
+{
+	lanes fastest = lanes_all(1);
+
+	newton(in);
+	for (unsigned v = 0; v < in->vectors; v++)
+		in->dprice[v] = in->marginal[v] - in->price[v] + in->slope[v] * in->dload[v];
 	for (unsigned e = 0; e < in->edges; e++) {
-		for (unsigned j = 0; j < in->sites; j++) {
-			if (!(newton.w[e][j] > 0))
-				continue;
-			double x = in->x[e][j], r = in->r[e][j];
-			in->dx[e][j] =
-				x / r *
-				(newton.pull[e][j] + in->dlambda[e] - in->slope[j] * in->dload[j]);
-			in->dr[e][j] = (in->mu - r * in->dx[e][j]) / x - r;
+		unsigned first = e * in->vectors;
+		const double *x = (const double *)&in->x[first],
+			     *dx = (const double *)&in->dx[first];
+		const double *delay = (const double *)&in->delay[first];
+		const double *price = (const double *)in->price,
+			     *dprice = (const double *)in->dprice;
+		unsigned j = 0;
+
+		for (unsigned k = 0; k < in->sites; k++)
+			j = x[k] > x[j] ? k : j;
+		double r = delay[j] + price[j] - in->lambda[e];
+		in->dlambda[e] = dprice[j] + (dx[j] + x[j]) * r / x[j] - in->mu / x[j];
+		for (unsigned v = 0, c = first; v < in->vectors; v++, c++) {
+			lanes left = in->delay[c] + in->price[v] - in->lambda[e];
+			lanes off = (in->dlambda[e] - in->dprice[v]) / left;
+			lanes fast = lanes_most(-in->dx[c] / in->x[c], off);
+			fastest = lanes_most(
+				fastest, lanes_if(in_use(in, c), fast * (1 / BOUNDARY), zero()));
 		}
 	}
+	return 1 / lanes_largest(fastest);
 }
 
 /* Slope of cost - mu sum d log x after a step of this length along dx. */
-static double descent(const struct interior *in, double length)
+LANES_INLINE double descent(const struct interior *in, double length)
 {
-	double sum = 0;
+	lanes sum = zero();
 
-	for (unsigned j = 0; j < in->sites; j++) {
-		double load = fmax(0, in->load[j] + length * in->dload[j]);
-		sum += in->dload[j] * queue_marginal_s(&in->problem->site[j].queue, load);
-		for (unsigned e = 0; e < in->edges; e++) {
-			if (!(in->x[e][j] > 0))
-				continue;
-			double x = in->x[e][j] + length * in->dx[e][j];
-			sum += demand(in, e) * in->dx[e][j] *
-			       (delay_s(in, e, j) - (in->mu > 0 ? in->mu / x : 0));
-		}
+	for (unsigned v = 0; v < in->vectors; v++) {
+		lanes slope;
+		sum += in->dload[v] * queue_lanes_marginal(&in->queue[v],
+							   in->load[v] + length * in->dload[v],
+							   &slope);
 	}
-	return sum;
-}
-
-/* Share of the step that keeps what is positive positive. */
-static double to_boundary(const struct interior *in, double (*value)[SL_CANDIDATES_MAX],
-			  double (*step)[SL_CANDIDATES_MAX])
-{
-	double length = 1;
-
-	for (unsigned e = 0; e < in->edges; e++)
-		for (unsigned j = 0; j < in->sites; j++)
-			if (step[e][j] < 0)
-				length = fmin(length, -BOUNDARY * value[e][j] / step[e][j]);
-	return length;
+	FOR_CELLS(in, e, v)
+	{
+		lanes barrier = in->mu / (in->x[c] + length * in->dx[c]);
+		lanes part = in->demand[e] * in->dx[c] * (in->delay[c] - barrier);
+		sum += lanes_if(in_use(in, c), part, zero());
+	}
+	return lanes_sum(sum);
 }
 
 /* Delay curves bend sharply near their cap: no step goes far up the other side. */
-static double search(const struct interior *in, double length)
+LANES_INLINE double search(const struct interior *in, double length)
 {
 	double before = descent(in, 0), all = 0;
 
 	for (unsigned e = 0; e < in->edges; e++)
-		all += demand(in, e) * in->lambda[e];
+		all += in->demand[e] * in->lambda[e];
 	if (before > -NOISE * all) /* a step so short that the curves are straight, or rounding */
 		return length;
 	for (unsigned halvings = 0; halvings < 30; halvings++) {
@@ -293,193 +361,207 @@ static double search(const struct interior *in, double length)
 	return length;
 }
 
-static void advance(struct interior *in, double length)
+LANES_INLINE void advance(struct interior *in, double length)
 {
 	for (unsigned e = 0; e < in->edges; e++) {
-		double sum = 0;
-		for (unsigned j = 0; j < in->sites; j++) {
-			in->x[e][j] += length * in->dx[e][j];
-			in->r[e][j] += length * in->dr[e][j];
-			sum += in->x[e][j];
+		lanes all = zero();
+		for (unsigned v = 0, c = e * in->vectors; v < in->vectors; v++, c++) {
+			in->x[c] += length * in->dx[c];
+			all += in->x[c];
 		}
-		for (unsigned j = 0; j < in->sites; j++)
-			in->x[e][j] /= sum;
+		double sum = lanes_sum(all);
+		for (unsigned v = 0, c = e * in->vectors; v < in->vectors; v++, c++)
+			in->x[c] /= sum;
 		in->lambda[e] += length * in->dlambda[e];
 	}
+	for (unsigned v = 0; v < in->vectors; v++)
+		in->price[v] += length * in->dprice[v];
 	evaluate(in);
 }
 
-/* Mean of x r; *residual is how far the prices are from explaining a cost in use, relative. */
-static double complementarity(const struct interior *in, double *residual)
+/* Mean of x r; *residual is how far the prices are from the sites' marginals, relative. */
+LANES_INLINE double complementarity(const struct interior *in, double *residual)
 {
-	double sum = 0, count = 0;
+	lanes sum = zero(), count = zero(), worst = zero();
 
-	*residual = 0;
-	for (unsigned e = 0; e < in->edges; e++) {
-		for (unsigned j = 0; j < in->sites; j++) {
-			if (!allowed(in, e, j))
-				continue;
-			double cost_s = delay_s(in, e, j) + in->marginal[j];
-			double off_s = cost_s - in->lambda[e] - in->r[e][j];
-			*residual = fmax(*residual, fabs(off_s) / cost_s);
-			sum += in->x[e][j] * in->r[e][j];
-			count++;
-		}
+	FOR_CELLS(in, e, v)
+	{
+		lanes_mask used = in_use(in, c);
+		lanes r = in->delay[c] + in->price[v] - in->lambda[e];
+		lanes off = in->price[v] - in->marginal[v];
+		lanes cost = in->delay[c] + in->marginal[v];
+
+		sum += lanes_if(used, in->x[c] * r, zero());
+		count += lanes_if(used, lanes_all(1), zero());
+		worst = lanes_most(worst, lanes_if(used, lanes_most(off, -off) / cost, zero()));
 	}
-	return sum / count;
+	*residual = lanes_largest(worst);
+	return lanes_sum(sum) / lanes_sum(count);
 }
 
-/* The least delay of any way, and the same without load. */
-static double least_price(const struct interior *in, double *idle_s)
+/* As mu goes to zero either a share or its reduced cost does: the shares that do are cut off. */
+LANES_INLINE void settle(struct interior *in, double idle_s)
 {
-	double least_s = INFINITY;
-
-	*idle_s = INFINITY;
-	for (unsigned e = 0; e < in->edges; e++) {
-		for (unsigned j = 0; j < in->sites; j++) {
-			const struct queue *queue = &in->problem->site[j].queue;
-			least_s = fmin(least_s, delay_s(in, e, j) + in->marginal[j]);
-			*idle_s = fmin(*idle_s, delay_s(in, e, j) + queue->service_time_s +
-							queue->backlog_s);
-		}
-	}
-	return least_s;
-}
-
-/* As mu goes to zero either a share or its reduced cost does: the other one is cut off here. */
-static void settle(struct interior *in, double idle_s)
-{
-	for (unsigned e = 0; e < in->edges; e++) {
-		for (unsigned j = 0; j < in->sites; j++) {
-			if (in->x[e][j] * idle_s > in->r[e][j])
-				continue;
-			in->x[e][j] = 0;
-			in->r[e][j] = INFINITY;
-		}
+	FOR_CELLS(in, e, v)
+	{
+		lanes r = in->delay[c] + in->price[v] - in->lambda[e];
+		in->x[c] = lanes_if(in->x[c] * idle_s > r, in->x[c], zero());
+		in->dx[c] = zero();
 	}
 	advance(in, 0); /* rows sum to 1 again */
 }
 
 /* Price and weights of one row; whether all that it uses costs the same. */
-static bool polish_row(struct interior *in, unsigned e)
+LANES_INLINE bool polish_row(struct interior *in, unsigned e)
 {
-	double dearest_s = 0, cheapest_s = INFINITY, price_s = 0;
+	lanes dearest = zero(), cheapest = lanes_all(INFINITY), sum = zero();
 
-	for (unsigned j = 0; j < in->sites; j++) {
-		double cost_s = delay_s(in, e, j) + in->marginal[j];
-		if (!(in->x[e][j] > 0))
-			continue;
-		cheapest_s = fmin(cheapest_s, cost_s);
-		dearest_s = fmax(dearest_s, cost_s);
-		price_s += in->x[e][j] * cost_s;
+	for (unsigned v = 0, c = e * in->vectors; v < in->vectors; v++, c++) {
+		lanes cost = in->delay[c] + in->marginal[v];
+		dearest = lanes_most(dearest, lanes_if(in_use(in, c), cost, zero()));
+		cheapest =
+			lanes_least(cheapest, lanes_if(in_use(in, c), cost, lanes_all(INFINITY)));
+		sum += in->x[c] * lanes_if(in_use(in, c), cost, zero());
 	}
-	for (unsigned j = 0; j < in->sites; j++) {
-		bool used = in->x[e][j] > 0;
-		in->r[e][j] = used ? PROXIMAL * price_s * in->x[e][j] : INFINITY;
-		in->dx[e][j] = 0;
+	double price_s = in->lambda[e] = lanes_sum(sum);
+	for (unsigned v = 0, c = e * in->vectors; v < in->vectors; v++, c++) {
+		lanes weight = lanes_all(in->demand[e] / (PROXIMAL * price_s));
+		in->weight[c] = lanes_if(in_use(in, c), weight, zero());
+		in->pull[c] = price_s - in->delay[c] - in->marginal[v];
 	}
-	in->lambda[e] = price_s;
-	return dearest_s <= cheapest_s * (1 + POLISHED);
+	return lanes_largest(dearest) <= lanes_smallest(cheapest) * (1 + POLISHED);
 }
 
 /* Lets in the cheapest site that a row does not use, if it is cheaper than all it does. */
-static bool polish_enter(struct interior *in, unsigned e)
+LANES_INLINE bool polish_enter(struct interior *in, unsigned e)
 {
+	const double *delay = (const double *)&in->delay[e * in->vectors];
+	const double *marginal = (const double *)in->marginal;
+	double *x = (double *)&in->x[e * in->vectors];
 	unsigned cheapest = 0;
 
 	for (unsigned j = 1; j < in->sites; j++)
-		if (delay_s(in, e, j) + in->marginal[j] <
-		    delay_s(in, e, cheapest) + in->marginal[cheapest])
+		if (delay[j] + marginal[j] < delay[cheapest] + marginal[cheapest])
 			cheapest = j;
-	double cost_s = delay_s(in, e, cheapest) + in->marginal[cheapest];
-	if (in->x[e][cheapest] > 0 || cost_s >= in->lambda[e] * (1 - POLISHED))
+	double cost_s = delay[cheapest] + marginal[cheapest];
+	if (x[cheapest] > 0 || cost_s >= in->lambda[e] * (1 - POLISHED))
 		return false;
-	in->x[e][cheapest] = SHARE_MIN;
-	in->r[e][cheapest] = PROXIMAL * in->lambda[e] * SHARE_MIN;
+	x[cheapest] = SHARE_MIN;
+	((double *)&in->weight[e * in->vectors])[cheapest] =
+		in->demand[e] / (PROXIMAL * in->lambda[e]);
 	return true;
 }
 
 /* The whole of a step that takes no share below zero. */
-static double polish_length(const struct interior *in)
+LANES_INLINE double polish_length(const struct interior *in)
 {
-	double length = 1;
+	lanes fastest = lanes_all(1);
 
-	for (unsigned e = 0; e < in->edges; e++)
-		for (unsigned j = 0; j < in->sites; j++)
-			if (in->dx[e][j] < 0)
-				length = fmin(length, -in->x[e][j] / in->dx[e][j]);
-	return length;
+	FOR_CELLS(in, e, v)
+	fastest = lanes_most(fastest, lanes_if(in_use(in, c), -in->dx[c] / in->x[c], zero()));
+	return 1 / lanes_largest(fastest);
 }
 
 /*
  * What was cut off moves steep marginals, so Newton once more, without barrier and on the used
- * shares: r = PROXIMAL x price makes w the same finite weight for each of them. A share that comes
- * to zero leaves; when all used ones cost the same, one that is cheaper enters.
+ * shares, all of one finite weight. A share that comes to zero leaves; when all used ones cost the
+ * same, one that is cheaper enters.
  */
-static void polish(struct interior *in)
+LANES_INLINE bool polish(struct interior *in)
 {
 	in->mu = 0;
+	for (unsigned v = 0; v < in->vectors; v++)
+		in->dprice[v] = zero();
 	for (unsigned step = 0; step < POLISH_STEPS; step++) {
-		bool done = true;
+		bool done = true, entered = false;
 		for (unsigned e = 0; e < in->edges; e++)
 			done = polish_row(in, e) && done;
-		bool entered = false;
 		for (unsigned e = 0; done && e < in->edges; e++)
 			entered = polish_enter(in, e) || entered;
 		if (done && !entered)
-			break;
-		direction(in);
+			return true;
+		newton(in);
 		advance(in, search(in, polish_length(in)));
-		for (unsigned e = 0; e < in->edges; e++)
-			for (unsigned j = 0; j < in->sites; j++)
-				if (in->x[e][j] < SHARE_MIN / 2)
-					in->x[e][j] = 0;
+		FOR_CELLS(in, e, v)
+		in->x[c] = lanes_if(in->x[c] < SHARE_MIN / 2, zero(), in->x[c]);
 	}
+	return false;
 }
 
 /* Rates that differ by more than the digits of a double can end in nonsense: then x stays. */
-static void finish(const struct interior *in, solve_row *x)
+LANES_INLINE void finish(const struct interior *in, solve_row *x)
 {
 	for (unsigned e = 0; e < in->edges; e++) {
+		const double *row = (const double *)&in->x[e * in->vectors];
 		double sum = 0;
 		for (unsigned j = 0; j < in->sites; j++)
-			sum += in->x[e][j];
+			sum += row[j];
 		if (fabs(sum - 1) <= 1e-9)
-			memcpy(x[in->edge[e]], in->x[e], in->sites * sizeof(double));
+			memcpy(x[in->edge[e]], row, in->sites * sizeof(double));
 	}
 }
 
-void interior_point(const struct solve_problem *problem, const double *demand_per_s, solve_row *x)
+/* Along the central path until the mean of x r is so small against the least price. */
+LANES_INLINE void approach(struct interior *in, double relative, double *idle_s)
 {
-	struct interior in = {.problem = problem, .demand = demand_per_s, .sites = problem->sites};
-	double residual, idle_s = 0;
-
-	for (unsigned i = 0; i < problem->edges; i++) {
-		bool any = false;
-		for (unsigned j = 0; j < problem->sites; j++)
-			any = any || isfinite(problem->edge[i].delay_s[j]);
-		if (any)
-			in.edge[in.edges++] = i;
-	}
-	if (in.edges == 0)
-		return;
-	start(&in);
-	in.mu = complementarity(&in, &residual);
 	for (unsigned step = 0, close = 0; step < STEPS_MAX && close < CLOSE_STEPS_MAX; step++) {
-		direction(&in);
-		double length = fmin(to_boundary(&in, in.x, in.dx), to_boundary(&in, in.r, in.dr));
-		length = search(&in, length);
-		advance(&in, length);
-		double mean = complementarity(&in, &residual);
-		double enough = COMPLEMENTARITY * least_price(&in, &idle_s);
-		in.mu = fmax(enough / 2, fmin(in.mu, (length > 0.5 ? CENTRING : 0.7) * mean));
+		double residual;
+
+		weigh(in);
+		double length = search(in, direction(in));
+		advance(in, length);
+		double mean = complementarity(in, &residual);
+		double enough = relative * fmin(least_price(in, idle_s), *idle_s);
+		double centring = length > 0.9 ? 0.03 : length > 0.5 ? 0.2 : 0.5;
+		in->mu = fmax(enough / 2, centring * mean);
 		if (mean > enough)
 			continue;
 		if (residual <= RESIDUAL)
 			break;
 		close++; /* as good as rounding lets it be */
 	}
-	settle(&in, idle_s);
-	polish(&in);
+}
+
+/* What a later try goes on from. */
+LANES_INLINE void keep(struct interior *to, const struct interior *from)
+{
+	to->mu = from->mu;
+	memcpy(to->x, from->x, from->edges * from->vectors * sizeof(lanes));
+	memcpy(to->lambda, from->lambda, from->edges * sizeof(double));
+	memcpy(to->price, from->price, from->vectors * sizeof(lanes));
+}
+
+/*
+ * The coarser the end of the path, the cheaper; but where it does not show yet which shares are
+ * used, polishing takes many steps or ends in a circle: then farther on.
+ */
+LANES_CLONES void interior_point(const struct solve_problem *problem, const double *demand_per_s,
+				 solve_row *x)
+{
+	struct interior in, kept;
+	double residual, idle_s = 0, relative = COMPLEMENTARITY;
+
+	in.problem = problem;
+	in.edges = 0;
+	in.sites = problem->sites;
+	in.vectors = (problem->sites + LANES - 1) / LANES;
+	take_edges(&in, demand_per_s);
+	if (in.edges == 0)
+		return;
+	take_sites(&in);
+	start(&in);
+	in.mu = complementarity(&in, &residual);
+	for (unsigned try = 0; try < TRIES; try++) {
+		approach(&in, relative, &idle_s);
+		kept.edges = in.edges;
+		kept.vectors = in.vectors;
+		keep(&kept, &in);
+		settle(&in, idle_s);
+		if (polish(&in) || try == TRIES - 1)
+			break;
+		keep(&in, &kept);
+		evaluate(&in);
+		relative /= 100;
+	}
 	finish(&in, x);
 }

@@ -4,7 +4,7 @@
  *
  * Water-filling edge by edge stalls where two edges would have to swap sites through a
  * loaded one; Newton on all of them together does not. And where several solutions are equally
- * good (edges at the same place), it ends in the middle of them whatever it started from, so
+ * good (edges at the same place), it ends in the middle of them, so
  * that edges which solve apart act alike. Called by solve() alone, which polishes the result.
  */
 #pragma once

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Eight doubles at once, by the compiler's vectors: for whatever the CPU has, with the same bits
+ * everywhere, as the sums are taken in a fixed order and products are not fused
+ * (-ffp-contract=off). LANES_CLONES compiles a function, with all that it inlines, for several
+ * CPUs and takes the best at start.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#define LANES 8u
+
+/* How functions hand vectors on does not matter: all of these are inlined. */
+#pragma GCC diagnostic ignored "-Wpsabi"
+
+typedef double lanes __attribute__((vector_size(8 * LANES)));
+typedef int64_t lanes_mask __attribute__((vector_size(8 * LANES)));
+
+#define LANES_INLINE static inline __attribute__((always_inline))
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+#define LANES_CLONES __attribute__((target_clones("default", "arch=x86-64-v3", "arch=x86-64-v4")))
+#else
+#define LANES_CLONES
+#endif
+
+LANES_INLINE lanes lanes_all(double value)
+{
+	return value - (lanes){0};
+}
+
+LANES_INLINE lanes lanes_if(lanes_mask mask, lanes yes, lanes no)
+{
+	return (lanes)((mask & (lanes_mask)yes) | (~mask & (lanes_mask)no));
+}
+
+LANES_INLINE lanes lanes_least(lanes a, lanes b)
+{
+	return lanes_if(a < b, a, b);
+}
+
+LANES_INLINE lanes lanes_most(lanes a, lanes b)
+{
+	return lanes_if(a > b, a, b);
+}
+
+LANES_INLINE double lanes_sum(lanes a)
+{
+	return ((a[0] + a[4]) + (a[2] + a[6])) + ((a[1] + a[5]) + (a[3] + a[7]));
+}
+
+LANES_INLINE double lanes_largest(lanes a)
+{
+	double largest = a[0];
+
+	for (unsigned i = 1; i < LANES; i++)
+		largest = a[i] > largest ? a[i] : largest;
+	return largest;
+}
+
+LANES_INLINE double lanes_smallest(lanes a)
+{
+	return -lanes_largest(-a);
+}
