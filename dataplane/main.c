@@ -141,6 +141,7 @@ static int node_open(struct dataplane *dp)
 
 static int tables_open(struct dataplane *dp)
 {
+	struct netlink *netlink;
 	int ret;
 
 	dp->counters = stats_open(dp->config->run_dir, dp->ports.workers);
@@ -162,11 +163,12 @@ static int tables_open(struct dataplane *dp)
 	dp->routes->targets_changed = on_targets_changed;
 	dp->routes->services_changed = on_services_changed;
 	dp->routes->address_changed = on_address_changed;
-	dp->nexthop = (struct nexthop){netlink_open(), &dp->ports, dp->routes};
-	if (!dp->nexthop.netlink) {
+	netlink = netlink_open();
+	if (!netlink) {
 		warn("netlink");
 		return -errno;
 	}
+	nexthop_init(&dp->nexthop, netlink, &dp->ports, dp->routes);
 	steer_init(&dp->steer, &dp->ports);
 	return node_open(dp);
 }
@@ -230,8 +232,8 @@ static void loop(struct dataplane *dp)
 			return;
 		if (fds[0].revents && !on_signal(dp))
 			return;
-		if (fds[2].revents && netlink_changed(dp->nexthop.netlink))
-			nexthop_resolve_all(&dp->nexthop);
+		if (fds[2].revents)
+			nexthop_follow(&dp->nexthop);
 		for (unsigned i = 0; i < 2; i++)
 			if (fds[3 + i].revents)
 				path_mtu_read(&dp->path_mtu, i);

@@ -4,13 +4,10 @@
 #include <errno.h>
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
-#include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/time.h>
-#include <unistd.h>
 
 /* Our own kernel answers at once; a lost answer must not hold the main thread. */
 #define ANSWER_TIMEOUT_US 100000
@@ -18,40 +15,57 @@
 struct netlink {
 	struct mnl_socket *ask, *events;
 	uint32_t sequence;
-	int ioctl_fd;
 };
 
-static struct mnl_socket *socket_open(unsigned groups)
+static struct mnl_socket *socket_open(void)
 {
 	struct mnl_socket *nl = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
 
-	if (nl && mnl_socket_bind(nl, groups, MNL_SOCKET_AUTOPID) < 0) {
+	if (nl && mnl_socket_bind(nl, 0, MNL_SOCKET_AUTOPID) < 0) {
 		mnl_socket_close(nl);
 		return NULL;
 	}
 	return nl;
 }
 
+/* Addresses too: with one, routes go without a word (those that have it as their source). */
+static bool listen_to_all(struct mnl_socket *events)
+{
+	static const int groups[] = {
+		RTNLGRP_LINK,	    RTNLGRP_NEIGH,	 RTNLGRP_IPV4_ROUTE,
+		RTNLGRP_IPV6_ROUTE, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR,
+		RTNLGRP_IPV4_RULE,  RTNLGRP_IPV6_RULE,	 RTNLGRP_NEXTHOP,
+	};
+	int large = 4 << 20;
+
+	setsockopt(mnl_socket_get_fd(events), SOL_SOCKET, SO_RCVBUFFORCE, &large, sizeof(large));
+	for (unsigned i = 0; i < sizeof(groups) / sizeof(groups[0]); i++) {
+		int group = groups[i];
+		/* next hop objects came with Linux 5.3 */
+		if (mnl_socket_setsockopt(events, NETLINK_ADD_MEMBERSHIP, &group, sizeof(group)) <
+			    0 &&
+		    group != RTNLGRP_NEXTHOP)
+			return false;
+	}
+	return true;
+}
+
 struct netlink *netlink_open(void)
 {
 	struct timeval timeout = {.tv_usec = ANSWER_TIMEOUT_US};
-	int large = 1 << 20, on = 1;
+	int on = 1;
 	struct netlink *netlink = calloc(1, sizeof(*netlink));
 
 	if (!netlink)
 		return NULL;
-	netlink->ioctl_fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	netlink->ask = socket_open(0);
-	netlink->events = socket_open(RTMGRP_NEIGH | RTMGRP_LINK | RTMGRP_IPV4_ROUTE |
-				      RTMGRP_IPV6_ROUTE | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR);
-	if (netlink->ioctl_fd < 0 || !netlink->ask || !netlink->events) {
+	netlink->ask = socket_open();
+	netlink->events = socket_open();
+	if (!netlink->ask || !netlink->events || !listen_to_all(netlink->events)) {
 		netlink_close(netlink);
 		return NULL;
 	}
 	setsockopt(mnl_socket_get_fd(netlink->ask), SOL_SOCKET, SO_RCVTIMEO, &timeout,
 		   sizeof(timeout));
-	setsockopt(mnl_socket_get_fd(netlink->events), SOL_SOCKET, SO_RCVBUF, &large,
-		   sizeof(large));
 	mnl_socket_setsockopt(netlink->ask, NETLINK_GET_STRICT_CHK, &on, sizeof(on));
 	return netlink;
 }
@@ -64,8 +78,6 @@ void netlink_close(struct netlink *netlink)
 		mnl_socket_close(netlink->events);
 	if (netlink->ask)
 		mnl_socket_close(netlink->ask);
-	if (netlink->ioctl_fd >= 0)
-		close(netlink->ioctl_fd);
 	free(netlink);
 }
 
@@ -74,20 +86,32 @@ int netlink_fd(const struct netlink *netlink)
 	return mnl_socket_get_fd(netlink->events);
 }
 
-bool netlink_changed(struct netlink *netlink)
+void netlink_changes(struct netlink *netlink,
+		     void (*take)(void *context, const struct netlink_change *change),
+		     void *context)
 {
-	char buffer[16384];
-	bool changed = false;
+	static const struct netlink_change all = {.what = NETLINK_CHANGE_ALL};
+	_Alignas(NLMSG_ALIGNTO) char buffer[32768];
 
 	for (;;) {
-		ssize_t n = recv(netlink_fd(netlink), buffer, sizeof(buffer), MSG_DONTWAIT);
+		ssize_t n =
+			recv(netlink_fd(netlink), buffer, sizeof(buffer), MSG_DONTWAIT | MSG_TRUNC);
+		int left = (int)n;
+		const struct nlmsghdr *message = (void *)buffer;
+
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n < 0 && errno == ENOBUFS) /* some were lost: take everything as changed */
-			changed = true;
-		else if (n <= 0)
-			return changed;
-		changed = true;
+		if (n <= 0 && errno != ENOBUFS)
+			return;
+		/* some were lost, or one is too long to be read */
+		if (n < 0 || n > (ssize_t)sizeof(buffer) || !netlink_parse_sound(buffer, n)) {
+			take(context, &all);
+			continue;
+		}
+		for (; mnl_nlmsg_ok(message, left); message = mnl_nlmsg_next(message, &left)) {
+			struct netlink_change change = netlink_parse_change(message);
+			take(context, &change);
+		}
 	}
 }
 
@@ -121,14 +145,17 @@ static size_t address_bytes(uint8_t family)
 	return family == AF_INET ? 4 : 16;
 }
 
-static unsigned interface_mtu(const struct netlink *netlink, int ifindex)
+int netlink_link_get(struct netlink *netlink, int ifindex, struct netlink_link *link)
 {
-	struct ifreq ifr = {0};
+	char buffer[256];
+	struct nlmsghdr *request = mnl_nlmsg_put_header(buffer);
+	struct ifinfomsg *info;
 
-	if (!if_indextoname(ifindex, ifr.ifr_name) ||
-	    ioctl(netlink->ioctl_fd, SIOCGIFMTU, &ifr) < 0)
-		return 0;
-	return ifr.ifr_mtu;
+	request->nlmsg_type = RTM_GETLINK;
+	info = mnl_nlmsg_put_extra_header(request, sizeof(*info));
+	info->ifi_index = ifindex;
+	*link = (struct netlink_link){0};
+	return ask(netlink, request, netlink_parse_link, link);
 }
 
 int netlink_route_get(struct netlink *netlink, const struct netlink_address *to,
@@ -137,7 +164,6 @@ int netlink_route_get(struct netlink *netlink, const struct netlink_address *to,
 	char buffer[256];
 	struct nlmsghdr *request = mnl_nlmsg_put_header(buffer);
 	struct rtmsg *rtm;
-	unsigned mtu;
 	int ret;
 
 	request->nlmsg_type = RTM_GETROUTE;
@@ -150,12 +176,7 @@ int netlink_route_get(struct netlink *netlink, const struct netlink_address *to,
 	ret = ask(netlink, request, netlink_parse_route, route);
 	if (ret < 0)
 		return ret;
-	if (!route->ifindex)
-		return -ENETUNREACH;
-	mtu = interface_mtu(netlink, route->ifindex);
-	if (route->mtu_bytes == 0 || route->mtu_bytes > mtu)
-		route->mtu_bytes = mtu;
-	return 0;
+	return route->ifindex ? 0 : -ENETUNREACH;
 }
 
 static struct nlmsghdr *neighbour_request(char *buffer, uint16_t type, int ifindex,
@@ -184,7 +205,7 @@ int netlink_neighbour_get(struct netlink *netlink, int ifindex,
 	if (ret < 0)
 		return ret;
 	if (!neighbour.usable)
-		return -ENOENT;
+		return neighbour.failed ? -EHOSTUNREACH : -ENOENT;
 	*mac = neighbour.mac;
 	return 0;
 }

@@ -19,8 +19,29 @@ struct netlink_address {
 
 struct netlink_route {
 	int ifindex;
-	unsigned mtu_bytes;		/* of the route or its interface */
+	unsigned mtu_bytes;		/* of the route, 0: its interface's */
 	struct netlink_address gateway; /* the destination itself if it is on the link */
+	bool encapsulates;		/* by a tunnel of its own (lwtunnel): not for us */
+};
+
+struct netlink_link {
+	unsigned mtu_bytes;
+	bool up;      /* somebody wants it up */
+	bool carrier; /* and it can carry packets */
+	struct rte_ether_addr mac;
+};
+
+/* What a notification may have changed. */
+struct netlink_change {
+	enum {
+		NETLINK_CHANGE_NOTHING,
+		NETLINK_CHANGE_NEIGHBOUR, /* ifindex, address */
+		NETLINK_CHANGE_ROUTE,	  /* address/bits */
+		NETLINK_CHANGE_ALL,	  /* links, rules, next hop objects, or some were lost */
+	} what;
+	int ifindex;
+	struct netlink_address address;
+	uint8_t bits;
 };
 
 struct netlink *netlink_open(void); /* NULL: errno */
@@ -29,14 +50,19 @@ void netlink_close(struct netlink *netlink);
 /* The descriptor to poll for notifications. */
 int netlink_fd(const struct netlink *netlink);
 
-/* Reads all notifications; true if a route, neighbour or link changed (or some were lost). */
-bool netlink_changed(struct netlink *netlink);
+/* Reads all notifications there are, and gives what each may have changed to `take`. */
+void netlink_changes(struct netlink *netlink,
+		     void (*take)(void *context, const struct netlink_change *change),
+		     void *context);
+
+int netlink_link_get(struct netlink *netlink, int ifindex, struct netlink_link *link);
 
 /* How would the kernel send to this address? -errno: -ENETUNREACH and the like. */
 int netlink_route_get(struct netlink *netlink, const struct netlink_address *to,
 		      struct netlink_route *route);
 
-/* A usable link-layer address of a neighbour; -ENOENT if the kernel has none now. */
+/* A usable link-layer address of a neighbour. -ENOENT: the kernel has none now; -EHOSTUNREACH: it
+ * has asked in vain. */
 int netlink_neighbour_get(struct netlink *netlink, int ifindex,
 			  const struct netlink_address *address, struct rte_ether_addr *mac);
 

@@ -2,6 +2,7 @@
 #include "netlink_parse.h"
 
 #include <errno.h>
+#include <linux/if.h>
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 #include <string.h>
@@ -40,12 +41,26 @@ static void take_metrics(const struct nlattr *metrics, struct netlink_route *rou
 	}
 }
 
-static void take_gateway(const struct nlattr *gateway, uint8_t family, struct netlink_route *route)
+static void take_address(const struct nlattr *attr, uint8_t family, struct netlink_address *out)
 {
 	size_t bytes = family == AF_INET ? 4 : 16;
 
-	if (mnl_attr_get_payload_len(gateway) == bytes)
-		memcpy(&route->gateway.address, mnl_attr_get_payload(gateway), bytes);
+	if (mnl_attr_get_payload_len(attr) != bytes)
+		return;
+	*out = (struct netlink_address){.family = family};
+	memcpy(&out->address, mnl_attr_get_payload(attr), bytes);
+}
+
+/* A gateway of the other family: IPv4 by an IPv6 neighbour (RFC 5549). */
+static void take_via(const struct nlattr *attr, struct netlink_address *out)
+{
+	const struct rtvia *via = mnl_attr_get_payload(attr);
+	size_t bytes = mnl_attr_get_payload_len(attr);
+
+	if (bytes != sizeof(*via) + 16 || via->rtvia_family != AF_INET6)
+		return;
+	*out = (struct netlink_address){.family = AF_INET6};
+	memcpy(&out->address, via->rtvia_addr, 16);
 }
 
 int netlink_parse_route(const struct nlmsghdr *answer, void *data)
@@ -67,7 +82,13 @@ int netlink_parse_route(const struct nlmsghdr *answer, void *data)
 				route->ifindex = mnl_attr_get_u32(attr);
 			break;
 		case RTA_GATEWAY:
-			take_gateway(attr, rtm->rtm_family, route);
+			take_address(attr, rtm->rtm_family, &route->gateway);
+			break;
+		case RTA_VIA:
+			take_via(attr, &route->gateway);
+			break;
+		case RTA_ENCAP:
+			route->encapsulates = true;
 			break;
 		case RTA_METRICS:
 			take_metrics(attr, route);
@@ -83,9 +104,11 @@ int netlink_parse_neighbour(const struct nlmsghdr *answer, void *data)
 	struct netlink_neighbour *neighbour = data;
 	const struct nlattr *attr;
 
-	if (answer->nlmsg_type != RTM_NEWNEIGH ||
-	    mnl_nlmsg_get_payload_len(answer) < sizeof(*ndm) ||
-	    !(ndm->ndm_state & (NUD_REACHABLE | NUD_STALE | NUD_DELAY | NUD_PROBE | NUD_PERMANENT)))
+	if (answer->nlmsg_type != RTM_NEWNEIGH || mnl_nlmsg_get_payload_len(answer) < sizeof(*ndm))
+		return MNL_CB_OK;
+	neighbour->failed = ndm->ndm_state & NUD_FAILED;
+	if (!(ndm->ndm_state &
+	      (NUD_REACHABLE | NUD_STALE | NUD_DELAY | NUD_PROBE | NUD_PERMANENT | NUD_NOARP)))
 		return MNL_CB_OK;
 	mnl_attr_for_each (attr, answer, sizeof(*ndm)) {
 		if (mnl_attr_get_type(attr) == NDA_LLADDR &&
@@ -95,4 +118,76 @@ int netlink_parse_neighbour(const struct nlmsghdr *answer, void *data)
 		}
 	}
 	return MNL_CB_OK;
+}
+
+int netlink_parse_link(const struct nlmsghdr *answer, void *data)
+{
+	const struct ifinfomsg *info = mnl_nlmsg_get_payload(answer);
+	struct netlink_link *link = data;
+	const struct nlattr *attr;
+
+	if (answer->nlmsg_type != RTM_NEWLINK || mnl_nlmsg_get_payload_len(answer) < sizeof(*info))
+		return MNL_CB_OK;
+	link->up = info->ifi_flags & IFF_UP;
+	link->carrier = info->ifi_flags & IFF_RUNNING;
+	mnl_attr_for_each (attr, answer, sizeof(*info)) {
+		if (mnl_attr_get_type(attr) == IFLA_MTU && holds_u32(attr))
+			link->mtu_bytes = mnl_attr_get_u32(attr);
+		if (mnl_attr_get_type(attr) == IFLA_ADDRESS &&
+		    mnl_attr_get_payload_len(attr) == RTE_ETHER_ADDR_LEN)
+			memcpy(&link->mac, mnl_attr_get_payload(attr), RTE_ETHER_ADDR_LEN);
+	}
+	return MNL_CB_OK;
+}
+
+static struct netlink_change neighbour_change(const struct nlmsghdr *message)
+{
+	const struct ndmsg *ndm = mnl_nlmsg_get_payload(message);
+	struct netlink_change change = {.what = NETLINK_CHANGE_NOTHING};
+	const struct nlattr *attr;
+
+	if (mnl_nlmsg_get_payload_len(message) < sizeof(*ndm) ||
+	    (ndm->ndm_family != AF_INET && ndm->ndm_family != AF_INET6)) /* a bridge's table */
+		return change;
+	change.ifindex = ndm->ndm_ifindex;
+	mnl_attr_for_each (attr, message, sizeof(*ndm)) {
+		if (mnl_attr_get_type(attr) == NDA_DST)
+			take_address(attr, ndm->ndm_family, &change.address);
+	}
+	if (change.address.family)
+		change.what = NETLINK_CHANGE_NEIGHBOUR;
+	return change;
+}
+
+static struct netlink_change route_change(const struct nlmsghdr *message)
+{
+	const struct rtmsg *rtm = mnl_nlmsg_get_payload(message);
+	struct netlink_change change = {.what = NETLINK_CHANGE_NOTHING};
+	const struct nlattr *attr;
+
+	if (mnl_nlmsg_get_payload_len(message) < sizeof(*rtm) ||
+	    (rtm->rtm_family != AF_INET && rtm->rtm_family != AF_INET6))
+		return change;
+	change.what = NETLINK_CHANGE_ROUTE;
+	change.bits = rtm->rtm_dst_len;
+	change.address.family = rtm->rtm_family;
+	mnl_attr_for_each (attr, message, sizeof(*rtm)) {
+		if (mnl_attr_get_type(attr) == RTA_DST)
+			take_address(attr, rtm->rtm_family, &change.address);
+	}
+	return change;
+}
+
+struct netlink_change netlink_parse_change(const struct nlmsghdr *message)
+{
+	switch (message->nlmsg_type) {
+	case RTM_NEWNEIGH:
+	case RTM_DELNEIGH:
+		return neighbour_change(message);
+	case RTM_NEWROUTE:
+	case RTM_DELROUTE:
+		return route_change(message);
+	default:
+		return (struct netlink_change){.what = NETLINK_CHANGE_ALL};
+	}
 }

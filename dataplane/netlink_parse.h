@@ -11,6 +11,7 @@
 struct netlink_neighbour {
 	struct rte_ether_addr mac;
 	bool usable; /* mac is set */
+	bool failed; /* it did not answer */
 };
 
 /*
@@ -25,3 +26,9 @@ int netlink_parse_route(const struct nlmsghdr *answer, void *data);
 
 /* For mnl_cb_run; data is a struct netlink_neighbour. */
 int netlink_parse_neighbour(const struct nlmsghdr *answer, void *data);
+
+/* For mnl_cb_run; data is a struct netlink_link. */
+int netlink_parse_link(const struct nlmsghdr *answer, void *data);
+
+/* Of one notification. What is not understood may have changed all. */
+struct netlink_change netlink_parse_change(const struct nlmsghdr *message);

@@ -249,8 +249,6 @@ static int port_configure(struct port *port, unsigned workers, struct rte_mempoo
 	}
 	if (ret == 0)
 		ret = rte_eth_dev_start(port->id);
-	if (ret == 0)
-		ret = rte_eth_macaddr_get(port->id, &port->mac);
 	if (ret < 0)
 		warnx("%s: cannot start the port: %s", port->name, strerror(-ret));
 	return ret;
@@ -296,18 +294,10 @@ void ports_stop(struct ports *ports)
 	ports->ports = 0;
 }
 
-uint16_t ports_by_ifindex(const struct ports *ports, int ifindex)
+const struct port *ports_by_ifindex(const struct ports *ports, int ifindex)
 {
 	for (unsigned i = 0; i < ports->ports; i++)
 		if (ports->port[i].ifindex == ifindex)
-			return ports->port[i].id;
-	return PORT_NONE;
-}
-
-const struct port *ports_by_id(const struct ports *ports, uint16_t id)
-{
-	for (unsigned i = 0; i < ports->ports; i++)
-		if (ports->port[i].id == id)
 			return &ports->port[i];
 	return NULL;
 }

@@ -5,7 +5,8 @@
  */
 #pragma once
 
-#include <rte_ether.h>
+#include "netlink.h"
+
 #include <rte_mbuf.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -16,8 +17,8 @@
 struct port {
 	char name[16];
 	int ifindex;
-	uint16_t id; /* DPDK port */
-	struct rte_ether_addr mac;
+	uint16_t id;		    /* DPDK port */
+	struct netlink_link link;   /* as the kernel sees it; owner: nexthop.c */
 	int steer_ipv4, steer_ipv6; /* maps of the XDP program on this interface */
 	int left_ipv4, left_ipv6;   /* the same of a killed run's program, -1: none */
 	bool leftover;		    /* that program is still attached */
@@ -47,9 +48,8 @@ int port_vdev_argument(const struct port *port, unsigned workers, const char *pr
 int ports_start(struct ports *ports);
 void ports_stop(struct ports *ports);
 
-/* PORT_NONE if the interface is not one of ours. */
-uint16_t ports_by_ifindex(const struct ports *ports, int ifindex);
-const struct port *ports_by_id(const struct ports *ports, uint16_t id);
+/* NULL if the interface is not one of ours. */
+const struct port *ports_by_ifindex(const struct ports *ports, int ifindex);
 
 /* AF_XDP sockets of this process, to sleep on; returns how many, at most `max`. */
 unsigned ports_sockets(int *fd, unsigned max);

@@ -51,6 +51,8 @@ struct target {
 	uint16_t path_mtu_bytes; /* what a router on the way said; 0: nothing */
 	uint16_t path_mtu_s;	 /* for so long yet */
 	char next_hop[64];	 /* how it is reached now, or why not */
+	uint32_t changes;	 /* of the next hop, its coming and going included */
+	uint32_t changed_s;	 /* boot time of the last */
 };
 
 struct routes {

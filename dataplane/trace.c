@@ -81,6 +81,8 @@ unsigned trace_targets(const struct routes *routes, unsigned first,
 			.resolved = encap->kind != SL_VIA_NONE,
 			.mtu_bytes = encap->mtu_bytes,
 			.references = target->references,
+			.changes = target->changes,
+			.changed_s = target->changed_s,
 		};
 		memcpy(state[n].next_hop, target->next_hop, sizeof(state[n].next_hop));
 	}

@@ -89,7 +89,7 @@ static const struct argp main_argp = {
 	.doc = "Looks after a suanlu node.\v"
 	       "check FILE        is this configuration right?\n"
 	       "keygen FILE       a new key pair\n"
-	       "show WHAT         services, sites, routes, counters, reports, next-hops, status\n"
+	       "show WHAT         services, sites, routes, counters, reports, neighbours, status\n"
 	       "trace [tcp|udp] SRC:PORT DST:PORT\n"
 	       "                  where does this flow go, and why?\n"
 	       "drain SITE        no new flows to a site; undrain SITE takes that back\n"

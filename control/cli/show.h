@@ -6,4 +6,4 @@
 #include <stdbool.h>
 
 int counters_show(const struct cli *cli, bool json, bool all); /* RUN_DIR/counters */
-int next_hops_show(const struct cli *cli, bool json);	       /* asks the dataplane */
+int neighbours_show(const struct cli *cli, bool json);	       /* asks the dataplane */

@@ -64,7 +64,10 @@ enum sl_via_kind {
  * its device the address that is so derived: for 10.0.0.7 on Linux
  *	ip link add vx7 address 02:73:0a:00:00:07 type vxlan id VNI dstport 4789 local 10.0.0.7
  */
-#define SL_VXLAN_MAC {0x02, 0x73}
+#define SL_VXLAN_MAC       \
+	{                  \
+		0x02, 0x73 \
+	}
 
 struct sl_via {
 	uint8_t kind; /* enum sl_via_kind */
@@ -183,8 +186,10 @@ struct sl_target_state {
 	struct sl_via via;
 	uint8_t resolved;
 	uint8_t zero;
-	uint16_t mtu_bytes;  /* of the outgoing interface */
+	uint16_t mtu_bytes;  /* of the outgoing interface, or of the route if that is less */
 	uint32_t references; /* members that use it */
+	uint32_t changes;    /* how often the next hop came, went or became another */
+	uint32_t changed_s;  /* boot time (CLOCK_BOOTTIME) of the last */
 	char next_hop[64];   /* as in struct sl_msg_traced */
 };
 

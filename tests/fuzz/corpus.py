@@ -381,6 +381,8 @@ def netlink_messages():
         'failed': neighbour(0x20), 'short-mac': neighbour(4, attribute(2, b'\1')),
         'short-route': netlink(24, b''), 'short-neighbour': netlink(28, b'\n'),
         'error': netlink(2, struct.pack('<i', -101)), 'done': netlink(3, bytes(4)),
+        'link': netlink(16, struct.pack('<BxHiII', 0, 1, 3, 0x43, 0) + attribute(4, struct.pack('<I', 1500)) +
+                        attribute(1, b'\2\0\0\0\0\1')),
         'two': route(1, oif) + neighbour(2, mac),
     }
 

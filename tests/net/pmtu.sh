@@ -77,8 +77,8 @@ site_errors() {
 
 # way_mtu SID
 way_mtu() {
-    lab_cli edge show next-hops --json |
-        jq --arg sid "$1" '[.next_hops[] | select(.way | contains($sid)).mtu_bytes] | unique[]'
+    lab_cli edge show neighbours --json |
+        jq --arg sid "$1" '[.neighbours[] | select(.way | contains($sid)).mtu_bytes] | unique[]'
 }
 
 # narrow SITE SID4 SID6: a router inside of the overlay says that our packets are too big

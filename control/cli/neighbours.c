@@ -6,11 +6,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #define TARGETS_EACH_MAX 64 /* route.h: in one message */
 #define ANSWER_BYTES \
 	(sizeof(struct sl_msg_targets) + TARGETS_EACH_MAX * sizeof(struct sl_target_state))
+
+/* Since when it is as it is; both ends are on one machine. */
+static long since_s(const struct sl_target_state *target)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return target->changes ? (long)now.tv_sec - (long)target->changed_s : -1;
+}
 
 static void print_row(struct table *table, const struct sl_target_state *target)
 {
@@ -21,6 +31,11 @@ static void print_row(struct table *table, const struct sl_target_state *target)
 	table_cell(table, "%s", target->resolved ? "yes" : "no");
 	table_cell(table, "%u", target->mtu_bytes);
 	table_cell(table, "%u", target->references);
+	table_cell(table, "%u", target->changes);
+	if (target->changes)
+		table_cell(table, "%ld s", since_s(target));
+	else
+		table_cell(table, "-");
 	table_cell(table, "%.*s", (int)sizeof(target->next_hop), target->next_hop);
 }
 
@@ -30,9 +45,10 @@ static json_t *json_row(const struct sl_target_state *target)
 
 	via_text(&target->via, way, sizeof(way));
 	memcpy(next_hop, target->next_hop, sizeof(target->next_hop));
-	return json_pack("{ss, sb, si, sI, ss}", "way", way, "resolved", target->resolved != 0,
-			 "mtu_bytes", (int)target->mtu_bytes, "references",
-			 (json_int_t)target->references, "next_hop", next_hop);
+	return json_pack("{ss, sb, si, sI, sI, sI, ss}", "way", way, "resolved",
+			 target->resolved != 0, "mtu_bytes", (int)target->mtu_bytes, "references",
+			 (json_int_t)target->references, "changes", (json_int_t)target->changes,
+			 "since_s", (json_int_t)since_s(target), "next_hop", next_hop);
 }
 
 /* Every target, into the table and the list. */
@@ -48,10 +64,10 @@ static int collect(int fd, struct table *table, json_t *list, struct ask_error *
 		if (got < 0)
 			break;
 		if (answer->targets > TARGETS_EACH_MAX ||
-		    (size_t)got <
+		    (size_t)got !=
 			    sizeof(*answer) + answer->targets * sizeof(struct sl_target_state)) {
 			snprintf(error->text, sizeof(error->text),
-				 "suanlu-dataplane's answer is cut short");
+				 "suanlu-dataplane's answer is cut short, or of another version");
 			break;
 		}
 		for (uint32_t i = 0; i < answer->targets; i++) {
@@ -69,10 +85,10 @@ static int collect(int fd, struct table *table, json_t *list, struct ask_error *
 	return status;
 }
 
-int next_hops_show(const struct cli *cli, bool json)
+int neighbours_show(const struct cli *cli, bool json)
 {
-	static const char *const header[] = {"WAY",	 "RESOLVED", ">MTU bytes",
-					     ">MEMBERS", "NEXT HOP", NULL};
+	static const char *const header[] = {"WAY",	 "RESOLVED", ">MTU bytes", ">MEMBERS",
+					     ">CHANGES", ">SINCE",   "NEXT HOP",   NULL};
 	struct sl_msg_header question = {.version = SL_ROUTE_VERSION,
 					 .type = SL_MSG_STATE,
 					 .bytes = sizeof(question),
@@ -90,7 +106,7 @@ int next_hops_show(const struct cli *cli, bool json)
 		status = collect(fd, &table, list, &error);
 	close(fd);
 	if (status == 0 && json) {
-		json_t *all = json_pack("{sO}", "next_hops", list);
+		json_t *all = json_pack("{sO}", "neighbours", list);
 		json_dumpf(all, stdout, JSON_INDENT(2));
 		putchar('\n');
 		json_decref(all);
