@@ -201,18 +201,34 @@ static json_t *edges_heard(const struct control *control, double now_s)
 	return list;
 }
 
+/* null without one. */
+static json_t *bus_json(const struct control *control)
+{
+	struct bus_status status;
+
+	if (!control->bus.bus)
+		return json_null();
+	bus_status(control->bus.bus, &status);
+	return json_pack("{s:b, s:s, s:s, s:I, s:I, s:I, s:b, s:b}", "connected", status.connected,
+			 "server", status.server, "error", status.error, "connects",
+			 (json_int_t)status.connects, "lost",
+			 (json_int_t)(status.lost + inbox_refused(control->bus.inbox)), "elsewhere",
+			 (json_int_t)control->bus.elsewhere, "bucket", status.bucket,
+			 "last_values_read", status.complete);
+}
+
 json_t *answer_status(const struct control *control)
 {
 	const struct reaction *reaction = &control->link.reaction;
 	double now_s = clock_s();
 
-	return json_pack("{s:b, s:s, s:f, s:b, s:I, s:o, s:{s:f, s:f, s:f, s:I}, s:I, s:I}", "ok",
-			 1, "node", control->config->node, "uptime_s", now_s - control->started_s,
-			 "dataplane_connected", link_is_up(&control->link), "dataplane_connects",
-			 (json_int_t)control->link.connects, "edges", edges_heard(control, now_s),
-			 "reaction_us", "p50", reaction_quantile_us(reaction, 0.5), "p90",
-			 reaction_quantile_us(reaction, 0.9), "p99",
-			 reaction_quantile_us(reaction, 0.99), "count", (json_int_t)reaction->count,
-			 "solved", (json_int_t)control->routes.solved, "solver_rounds",
-			 (json_int_t)control->routes.rounds);
+	return json_pack(
+		"{s:b, s:s, s:f, s:b, s:I, s:o, s:o, s:{s:f, s:f, s:f, s:I}, s:I, s:I}", "ok", 1,
+		"node", control->config->node, "uptime_s", now_s - control->started_s,
+		"dataplane_connected", link_is_up(&control->link), "dataplane_connects",
+		(json_int_t)control->link.connects, "edges", edges_heard(control, now_s), "bus",
+		bus_json(control), "reaction_us", "p50", reaction_quantile_us(reaction, 0.5), "p90",
+		reaction_quantile_us(reaction, 0.9), "p99", reaction_quantile_us(reaction, 0.99),
+		"count", (json_int_t)reaction->count, "solved", (json_int_t)control->routes.solved,
+		"solver_rounds", (json_int_t)control->routes.rounds);
 }

@@ -8,6 +8,7 @@
 #include <suanlu/config.h>
 
 #include "config_announce.h"
+#include "config_bus.h"
 #include "config_check.h"
 #include "config_reload.h"
 #include "config_site.h"
@@ -239,6 +240,7 @@ static int read_all(struct config_reader *reader, struct config *config)
 			     10000),
 		CONFIG_FIELD("dataplane", set_dataplane, struct config, dataplane),
 		CONFIG_WHOLE("telemetry", set_telemetry),
+		CONFIG_FIELD("bus", config_set_bus, struct config, bus),
 		CONFIG_WHOLE("metrics", set_metrics),
 		CONFIG_FIELD("announce", config_set_announce, struct config, announce),
 		CONFIG_WHOLE("services", set_services),
@@ -314,6 +316,7 @@ void config_free(struct config *config)
 		free(config->service[i].require);
 		free(config->service[i].site);
 	}
+	config_bus_clear(&config->bus);
 	free(config->dataplane.port);
 	free(config->dataplane.core);
 	free(config->dataplane.sid);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "config_check.h"
 #include "config_announce.h"
+#include "config_bus.h"
+#include "telemetry/subject.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -89,6 +91,9 @@ static int check_key_file(struct config_reader *reader, const struct config *con
 			return config_fail_at(
 				reader, "key",
 				"required with telemetry.listen (suanlu keygen makes one)");
+		if (config->bus.servers)
+			return config_fail_at(reader, "key",
+					      "required with bus (suanlu keygen makes one)");
 		if (config->edges)
 			return config_fail_at(reader, "key",
 					      "required with edges: it signs what they are told");
@@ -245,9 +250,9 @@ static int check_edge(struct config_reader *reader, const struct config *config,
 	if (memcmp(edge->key, no_key, sizeof(no_key)) == 0)
 		return config_fail_at(reader, at(reader, "edges[%u].key", i),
 				      "required: the public key of that edge");
-	if (edge->address.ss_family == 0)
+	if (edge->address.ss_family == 0 && config->bus.servers == 0)
 		return config_fail_at(reader, at(reader, "edges[%u].address", i),
-				      "required: where its telemetry.listen is");
+				      "required: where its telemetry.listen is (not with bus)");
 	return 0;
 }
 
@@ -307,6 +312,24 @@ static int check_service(struct config_reader *reader, const struct config *conf
 	return check_ways(reader, config, i);
 }
 
+/* Names of the nodes that are heard on the bus are parts of its subjects. */
+static int check_bus_names(struct config_reader *reader, const struct config *config)
+{
+	static const char expected[] = "with bus: no dot at an end or beside another";
+
+	if (config->bus.servers == 0)
+		return 0;
+	if (!subject_name_valid(config->node))
+		return config_fail_at(reader, "node", expected);
+	for (unsigned i = 0; i < config->sites; i++)
+		if (!subject_name_valid(config->site[i].name))
+			return config_fail_at(reader, at(reader, "sites[%u].name", i), expected);
+	for (unsigned i = 0; i < config->edges; i++)
+		if (!subject_name_valid(config->edge[i].name))
+			return config_fail_at(reader, at(reader, "edges[%u].name", i), expected);
+	return 0;
+}
+
 int config_check(struct config_reader *reader, const struct config *config)
 {
 	unsigned members = 0;
@@ -326,5 +349,9 @@ int config_check(struct config_reader *reader, const struct config *config)
 				      SL_MEMBERS_MAX, members);
 	if (result == 0)
 		result = config_check_announce(reader, config);
+	if (result == 0)
+		result = config_check_bus(reader, &config->bus);
+	if (result == 0)
+		result = check_bus_names(reader, config);
 	return result < 0 ? result : check_keys(reader, config);
 }

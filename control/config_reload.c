@@ -33,6 +33,22 @@ static bool same_announce(const struct config *a, const struct config *b)
 	       same_text(one->interface, two->interface);
 }
 
+static bool same_bus(const struct config *a, const struct config *b)
+{
+	const struct sl_bus *one = &a->bus, *two = &b->bus;
+
+	if (one->servers != two->servers)
+		return false;
+	for (size_t i = 0; i < one->servers; i++)
+		if (!same_text(one->server[i], two->server[i]))
+			return false;
+	return same_text(one->ca_file, two->ca_file) &&
+	       same_text(one->certificate_file, two->certificate_file) &&
+	       same_text(one->certificate_key_file, two->certificate_key_file) &&
+	       same_text(one->server_name, two->server_name) &&
+	       same_text(one->credentials_file, two->credentials_file);
+}
+
 static bool same_ports(const struct config *a, const struct config *b)
 {
 	const struct config_dataplane *one = &a->dataplane, *two = &b->dataplane;
@@ -71,6 +87,7 @@ int config_reload_check(struct config_reader *reader, const struct config *runni
 		{"run_dir", 0, 0, same_run_dir, BOTH},
 		{"user", 0, 0, same_user, CONTROL},
 		{"telemetry.listen", MEMBER(telemetry_listen), NULL, CONTROL},
+		{"bus", 0, 0, same_bus, CONTROL},
 		{"metrics.listen", MEMBER(metrics_listen), NULL, CONTROL},
 		{"announce", 0, 0, same_announce, CONTROL},
 		{"dataplane.ports", 0, 0, same_ports, BOTH},

@@ -76,7 +76,7 @@ static bool everyone_reported(const struct control *control, double now_s)
 static void settle(struct control *control, double now_s)
 {
 	double counting_s = control->demand.counting_s;
-	bool deaf = control->ingest.fd < 0;
+	bool deaf = !control->ingest.verify;
 
 	if (control->started_link)
 		return;
@@ -144,6 +144,7 @@ static void on_interval(int fd, short what, void *argument)
 	for (unsigned i = 0; i < control->config->sites; i++)
 		log_site(control, i, now_s);
 	ingest_log_refused(&control->ingest, now_s);
+	ingest_bus_log(&control->bus, now_s);
 	settle(control, now_s);
 	update_all(control, now_s);
 	control_announce(control);
@@ -163,7 +164,7 @@ int control_shape(struct control *control, struct config_error *error)
 	if (!control->told || state_open(state, control->config) < 0 ||
 	    routes_open(&control->routes, state) < 0)
 		return out_of_memory(error);
-	return demand_open(&control->demand, state, &control->key, error);
+	return demand_open(&control->demand, state, &control->key, control->bus.bus, error);
 }
 
 void control_unshape(struct control *control)
@@ -177,7 +178,7 @@ void control_unshape(struct control *control)
 
 bool control_needs_key(const struct config *config)
 {
-	return config->telemetry_listen.ss_family || config->edges > 0;
+	return config->telemetry_listen.ss_family || config->bus.servers || config->edges > 0;
 }
 
 /* What stands after the configuration, in the order of the ladder; closed in reverse. */
@@ -189,6 +190,8 @@ static int open_parts(struct control *control, struct config_error *error)
 	if (control_needs_key(config))
 		result =
 			key_read(config->key_file, &control->key, error->text, sizeof(error->text));
+	if (result == 0)
+		result = ingest_bus_open(&control->bus, &control->ingest, config, error);
 	if (result == 0)
 		result = control_shape(control, error);
 	if (result < 0)
@@ -230,6 +233,7 @@ void control_close(struct control *control)
 		ingest_close(&control->ingest);
 		link_close(&control->link);
 		control_unshape(control);
+		ingest_bus_close(&control->bus);
 	}
 	if (control->base)
 		event_base_free(control->base);
@@ -254,5 +258,7 @@ int control_start(struct control *control)
 		return -ENOMEM;
 	event_active(control->interval, EV_TIMEOUT, 0);
 	announce_start(&control->announce, clock_s());
-	return ingest_start(&control->ingest, control->base, on_reports, control);
+	if (ingest_start(&control->ingest, control->base, on_reports, control) < 0)
+		return -ENOMEM;
+	return ingest_bus_start(&control->bus, control->base);
 }

@@ -3,7 +3,7 @@
  * All of a running control, for those who show it (answer.c, metrics.c) and for main.c, which
  * builds it up and lets data flow:
  *
- *	ingest -> state -> routes -> link -> dataplane
+ *	UDP, bus -> ingest -> state -> routes -> link -> dataplane
  *	dataplane's counters -> demand -> state, other edges
  *	routes, link -> announce -> kernel -> the operator's routing daemon
  *
@@ -13,7 +13,7 @@
 
 #include "announce.h"
 #include "demand.h"
-#include "ingest.h"
+#include "ingest_bus.h"
 #include "link.h"
 #include "routes.h"
 #include "rundir.h"
@@ -29,6 +29,7 @@ struct control {
 	struct routes routes;
 	struct link link;
 	struct ingest ingest;
+	struct ingest_bus bus;
 	struct announce announce;
 	struct event *interval;
 	enum estimate_state *told; /* by site: what the log last said of it */

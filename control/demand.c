@@ -2,7 +2,6 @@
 #include "demand.h"
 #include "address.h"
 #include "log.h"
-#include "telemetry/publisher.h"
 #include <errno.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -25,6 +24,8 @@ static int add_edges(struct demand *demand, struct config_error *error)
 		char address[ADDRESS_TEXT], key[SL_KEY_TEXT];
 		int result;
 
+		if (edge->address.ss_family == 0)
+			continue;
 		sodium_bin2base64(key, sizeof(key), edge->key, sizeof(edge->key),
 				  sodium_base64_VARIANT_ORIGINAL);
 		result = sl_publisher_add(demand->publisher, address_text(&edge->address, address),
@@ -36,12 +37,13 @@ static int add_edges(struct demand *demand, struct config_error *error)
 	return 0;
 }
 
-static int open_publisher(struct demand *demand, const struct key *key, struct config_error *error)
+static int open_publisher(struct demand *demand, const struct key *key, struct bus *bus,
+			  struct config_error *error)
 {
 	const struct config *config = demand->config;
 	int result;
 
-	if (config->edges == 0)
+	if (config->edges == 0 && !bus)
 		return 0;
 	result = publisher_open(&demand->publisher, key);
 	if (result < 0)
@@ -50,10 +52,13 @@ static int open_publisher(struct demand *demand, const struct key *key, struct c
 	demand->path = calloc(config->sites + 1, sizeof(*demand->path));
 	if (!demand->report || !demand->path)
 		return refuse(error, -ENOMEM, "demand", "no memory");
+	result = bus ? publisher_use_bus(demand->publisher, bus, SUBJECT_EDGE, config->node) : 0;
+	if (result < 0)
+		return refuse(error, result, "bus", sl_publisher_error(demand->publisher));
 	return add_edges(demand, error);
 }
 
-int demand_open(struct demand *demand, struct state *state, const struct key *key,
+int demand_open(struct demand *demand, struct state *state, const struct key *key, struct bus *bus,
 		struct config_error *error)
 {
 	const struct config *config = state->config;
@@ -72,7 +77,7 @@ int demand_open(struct demand *demand, struct state *state, const struct key *ke
 	if (!demand->service || !demand->member || !demand->total || !demand->counted)
 		result = refuse(error, -ENOMEM, "demand", "no memory");
 	if (result == 0)
-		result = open_publisher(demand, key, error);
+		result = open_publisher(demand, key, bus, error);
 	if (result < 0)
 		demand_close(demand);
 	return result;
@@ -172,6 +177,8 @@ void demand_publish(struct demand *demand)
 			demand->path[report.paths++] = (struct sl_path){
 				.site = config->site[i].name, .delay_s = config->site[i].delay_s};
 	result = sl_publish(demand->publisher, &report);
+	if (result == -ENOTCONN) /* the bus tells that itself */
+		return;
 	if (result < 0 && !demand->publish_failed)
 		log_warning("cannot tell demand to every edge: %s",
 			    sl_publisher_error(demand->publisher));

@@ -8,8 +8,7 @@
 #include "counters.h"
 #include "rate.h"
 #include "state.h"
-#include "telemetry/key.h"
-#include <suanlu/publish.h>
+#include "telemetry/publisher.h"
 
 struct demand {
 	const struct config *config;
@@ -27,8 +26,9 @@ struct demand {
 	bool publish_failed; /* told */
 };
 
-/* `key` signs what the other edges are told; not looked at if there are none. */
-int demand_open(struct demand *demand, struct state *state, const struct key *key,
+/* `key` signs what the other edges are told; not looked at if there are none. `bus`: NULL, or one
+ * that outlives this; then they are told there too. */
+int demand_open(struct demand *demand, struct state *state, const struct key *key, struct bus *bus,
 		struct config_error *error);
 void demand_close(struct demand *demand);
 

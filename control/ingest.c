@@ -85,10 +85,10 @@ int ingest_open(struct ingest *ingest, struct state *state, const struct key *ke
 	*ingest = (struct ingest){.state = state, .fd = -1};
 	for (unsigned i = 0; i < VERIFY_REASON_COUNT; i++)
 		ingest->logged_s[i] = -LOG_S;
-	if (!state->config->telemetry_listen.ss_family)
+	if (!state->config->telemetry_listen.ss_family && !state->config->bus.servers)
 		return 0;
 	result = ingest_verifier(&ingest->verify, state->config, key, error);
-	if (result == 0)
+	if (result == 0 && state->config->telemetry_listen.ss_family)
 		result = bind_socket(ingest, error);
 	if (result < 0)
 		ingest_close(ingest);
@@ -146,24 +146,32 @@ static void apply(struct ingest *ingest, const Suanlu__Report *report, unsigned 
 		state_edge_report(ingest->state, sender - sites, report, now_s);
 }
 
+void ingest_count(struct ingest *ingest, enum verify_reason reason, Suanlu__Report *report,
+		  unsigned sender, uint64_t now_us, uint64_t arrived_ns)
+{
+	ingest->count[reason]++;
+	if (reason != VERIFY_ACCEPTED)
+		return;
+	apply(ingest, report, sender, now_us, arrived_ns);
+	suanlu__report__free_unpacked(report, NULL);
+}
+
 static bool take(struct ingest *ingest, struct mmsghdr *datagram)
 {
 	uint64_t arrived_ns = received_ns(&datagram->msg_hdr), now_us = clock_unix_us();
-	Suanlu__Report *report;
-	unsigned sender;
+	Suanlu__Report *report = NULL;
+	unsigned sender = 0;
 	enum verify_reason reason =
 		verify_datagram(ingest->verify, datagram->msg_hdr.msg_iov->iov_base,
 				datagram->msg_len, now_us, &report, &sender);
 
-	ingest->count[reason]++;
+	ingest_count(ingest, reason, report, sender, now_us, arrived_ns);
 	if (reason != VERIFY_ACCEPTED) {
 		memcpy(&ingest->refused_from[reason], datagram->msg_hdr.msg_name,
 		       sizeof(struct sockaddr_storage));
-		return false;
+		ingest->refused_on[reason][0] = '\0';
 	}
-	apply(ingest, report, sender, now_us, arrived_ns);
-	suanlu__report__free_unpacked(report, NULL);
-	return true;
+	return reason == VERIFY_ACCEPTED;
 }
 
 static void on_readable(int fd, short what, void *argument)
@@ -197,10 +205,10 @@ static void on_readable(int fd, short what, void *argument)
 int ingest_start(struct ingest *ingest, struct event_base *base, ingest_ready *ready,
 		 void *argument)
 {
-	if (ingest->fd < 0)
-		return 0;
 	ingest->ready = ready;
 	ingest->argument = argument;
+	if (ingest->fd < 0)
+		return 0;
 	ingest->readable = event_new(base, ingest->fd, EV_READ | EV_PERSIST, on_readable, ingest);
 	return ingest->readable && event_add(ingest->readable, NULL) == 0 ? 0 : -ENOMEM;
 }
@@ -216,7 +224,8 @@ void ingest_log_refused(struct ingest *ingest, double now_s)
 			continue;
 		log_warning("refused %lu report%s (%s), the last from %s", (unsigned long)refused,
 			    refused == 1 ? "" : "s", verify_reason_text(i),
-			    address_text(&ingest->refused_from[i], text));
+			    *ingest->refused_on[i] ? ingest->refused_on[i]
+						   : address_text(&ingest->refused_from[i], text));
 		ingest->logged[i] = ingest->count[i];
 		ingest->logged_s[i] = now_s;
 	}

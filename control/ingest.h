@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Telemetry in: UDP datagrams, verified, counted by reason; accepted reports go into the state.
+ * Telemetry in: datagrams of UDP, and messages of the bus (ingest_bus.h), verified, counted by
+ * reason; accepted reports go into the state.
  *
  * A readable socket is drained by at most INGEST_BURST datagrams before the loop turns
  * again (a signature check is about 60 us), so that a flood delays routes by
@@ -9,6 +10,7 @@
 #pragma once
 
 #include "state.h"
+#include "telemetry/subject.h"
 #include "telemetry/verify.h"
 #include <event2/event.h>
 
@@ -18,7 +20,7 @@ typedef void ingest_ready(void *argument);
 
 struct ingest {
 	struct state *state;
-	struct verify *verify; /* NULL: no telemetry.listen */
+	struct verify *verify; /* NULL: neither telemetry.listen nor bus */
 	int fd;
 	struct event *readable;
 	ingest_ready *ready;
@@ -27,9 +29,10 @@ struct ingest {
 	uint64_t logged[VERIFY_REASON_COUNT]; /* count when a line was last written */
 	double logged_s[VERIFY_REASON_COUNT];
 	struct sockaddr_storage refused_from[VERIFY_REASON_COUNT]; /* the last of each */
+	char refused_on[VERIFY_REASON_COUNT][SUBJECT_TEXT];	   /* "": not on the bus */
 };
 
-/* Who may report, by a configuration with telemetry.listen; `key`: this node's. */
+/* Who may report, by a configuration with telemetry.listen or bus; `key`: this node's. */
 int ingest_verifier(struct verify **out, const struct config *config, const struct key *key,
 		    struct config_error *error);
 
@@ -42,6 +45,10 @@ void ingest_reload(struct ingest *ingest, struct verify *verify);
 void ingest_close(struct ingest *ingest);
 int ingest_start(struct ingest *ingest, struct event_base *base, ingest_ready *ready,
 		 void *argument);
+
+/* A verdict of verify.h: counts it, and puts an accepted report, which it frees, into the state. */
+void ingest_count(struct ingest *ingest, enum verify_reason reason, Suanlu__Report *report,
+		  unsigned sender, uint64_t now_us, uint64_t arrived_ns);
 
 /* One line for each reason that refused reports since its last line, at most each 10 s. */
 void ingest_log_refused(struct ingest *ingest, double now_s);

@@ -292,6 +292,23 @@ static void reports(const struct control *control, struct evbuffer *out)
 	}
 }
 
+static void bus(const struct control *control, struct evbuffer *out)
+{
+	struct bus_status status;
+
+	if (!control->bus.bus)
+		return;
+	bus_status(control->bus.bus, &status);
+	family(out, "bus_connected", "gauge", NULL, "1 while there is a connection to the bus.");
+	sample(out, "bus_connected", "", status.connected);
+	family(out, "bus_connects", "counter", NULL, "Connections to the bus.");
+	count(out, "bus_connects", "", status.connects);
+	family(out, "bus_lost", "counter", NULL, "Messages that came faster than they were taken.");
+	count(out, "bus_lost", "", status.lost + inbox_refused(control->bus.inbox));
+	family(out, "bus_elsewhere", "counter", NULL, "Messages of nodes not configured here.");
+	count(out, "bus_elsewhere", "", control->bus.elsewhere);
+}
+
 static void loop(const struct control *control, struct evbuffer *out)
 {
 	const struct reaction *reaction = &control->link.reaction;
@@ -329,6 +346,7 @@ void metrics_text(const struct control *control, struct evbuffer *out)
 	announced(control, out);
 	sites(control, out);
 	reports(control, out);
+	bus(control, out);
 	loop(control, out);
 	evbuffer_add_printf(out, "# EOF\n");
 }

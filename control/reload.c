@@ -39,6 +39,7 @@ static int build(const struct control *control, struct control *next, struct con
 
 	if (result == 0)
 		result = read_key(control, next, error);
+	next->bus.bus = control->bus.bus; /* stays */
 	if (result == 0)
 		result = control_shape(next, error);
 	if (result < 0)

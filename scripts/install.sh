@@ -12,13 +12,13 @@ packages=(
     gcc libc6-dev linux-libc-dev clang libclang-rt-14-dev llvm meson ninja-build pkg-config protobuf-c-compiler
     # what it stands on
     libdpdk-dev libbpf-dev libxdp-dev libmnl-dev libsodium-dev libprotobuf-c-dev
-    libevent-dev libyaml-dev libjansson-dev libcap-dev libcmocka-dev
+    libevent-dev libyaml-dev libjansson-dev libcap-dev libcmocka-dev libnats-dev
     # lab, tests and demo
     iproute2 iputils-ping ethtool procps curl jq gnuplot-nox tcpdump
     python3 python3-scapy python3-cryptography
 )
 
-peers=(frr bird2 prometheus-node-exporter)
+peers=(frr bird2 nats-server prometheus-node-exporter)
 bench=(dpdk-dev dpdk-doc valgrind)
 
 case ${1:-} in
@@ -58,7 +58,7 @@ log=$(mktemp)
 policy=
 trap 'rm -f "$log" $policy' EXIT
 # A package's script asks this before it starts a daemon.
-if [[ " ${missing[*]} " =~ \ (frr|bird2|prometheus-node-exporter)\  ]] && [ ! -e /usr/sbin/policy-rc.d ]; then
+if [[ " ${missing[*]} " =~ \ (frr|bird2|nats-server|prometheus-node-exporter)\  ]] && [ ! -e /usr/sbin/policy-rc.d ]; then
     policy=/usr/sbin/policy-rc.d
     printf '#!/bin/sh\nexit 101\n' >"$policy"
     chmod +x "$policy"
@@ -72,7 +72,7 @@ if ! install && ! { apt-get update >"$log" 2>&1 && install; }; then
     echo "install.sh: apt-get failed, see above. Is there a way to a Debian mirror?" >&2
     exit 1
 fi
-for daemon in frr bird2:bird prometheus-node-exporter; do
+for daemon in frr bird2:bird nats-server prometheus-node-exporter; do
     [[ " ${missing[*]} " != *" ${daemon%:*} "* ]] ||
         systemctl disable "${daemon#*:}" >/dev/null 2>&1 || true
 done

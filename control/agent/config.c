@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "config.h"
+#include "../config_bus.h"
 #include "../config_value.h"
+#include "../telemetry/subject.h"
 #include <errno.h>
 #include <math.h>
 #include <netinet/in.h>
@@ -214,6 +216,8 @@ static const struct config_field top[] = {
 	CONFIG_RANGE("pue", set_number, struct agent_config, pue, 1, 100),
 	CONFIG_WHOLE("labels", set_labels),
 	CONFIG_WHOLE("publish", set_edges),
+	CONFIG_FIELD("site", config_set_name, struct agent_config, site),
+	CONFIG_FIELD("bus", config_set_bus, struct agent_config, bus),
 	CONFIG_WHOLE("services", set_services),
 };
 
@@ -297,8 +301,9 @@ static int check_edges(struct config_reader *reader, const struct agent_config *
 {
 	static const uint8_t none[SL_KEY_BYTES];
 
-	if (config->edges == 0)
-		return config_fail_at(reader, "publish", "required: the edges to publish to");
+	if (config->edges == 0 && config->bus.servers == 0)
+		return config_fail_at(reader, "publish",
+				      "required: the edges to publish to, or a bus");
 	for (unsigned i = 0; i < config->edges; i++) {
 		if (!config->edge[i].to)
 			return FAIL_ENTRY(reader, "publish", i, "to",
@@ -315,6 +320,16 @@ static int check_edges(struct config_reader *reader, const struct agent_config *
 	return 0;
 }
 
+static int check_bus(struct config_reader *reader, const struct agent_config *config)
+{
+	if (config->bus.servers && !subject_name_valid(config->site))
+		return config_fail_at(
+			reader, "site",
+			"required with bus: this site's name at the edges, without a dot "
+			"at an end or beside another");
+	return config_check_bus(reader, &config->bus);
+}
+
 static int check(struct config_reader *reader, struct agent_config *config)
 {
 	if (!config->key_file)
@@ -327,7 +342,7 @@ static int check(struct config_reader *reader, struct agent_config *config)
 				      "expected at least twice interval_ms (%u), so that one lost "
 				      "report does not matter, found %u",
 				      2 * config->interval_ms, config->valid_for_ms);
-	if (check_edges(reader, config) < 0)
+	if (check_edges(reader, config) < 0 || check_bus(reader, config) < 0)
 		return -EINVAL;
 	return check_services(reader, config);
 }
@@ -352,6 +367,7 @@ void agent_config_clear(struct agent_config *config)
 	}
 	for (unsigned i = 0; i < config->edges; i++)
 		free(config->edge[i].to);
+	config_bus_clear(&config->bus);
 	free(config->edge);
 	free(config->service);
 	free(config->label);

@@ -49,6 +49,8 @@ struct agent_edge {
 
 struct agent_config {
 	char *key_file;
+	char site[SL_NAME_MAX];	      /* as the edges call it; "": no bus */
+	struct sl_bus bus;	      /* no servers: none */
 	char public_key[SL_KEY_TEXT]; /* that belongs to it */
 	uint32_t interval_ms, valid_for_ms;
 	double price_per_hour, pue;

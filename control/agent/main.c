@@ -42,6 +42,10 @@ static const char doc[] =
 	"      servers: 4                  # what the program works on at the same time\n"
 	"\n"
 	"Optional: interval_ms (100), valid_for_ms (500), labels ([ai]), price_per_hour, pue.\n"
+	"With many edges `bus` in place of publish, or beside it: nats://HOST:PORT, a list, or "
+	"{servers, ca, certificate, certificate_key, server_name, credentials}; and `site`, this "
+	"site's name at "
+	"the edges.\n"
 	"\n"
 	"A model server's own metrics instead (map: adds to a mapping, or stands alone):\n"
 	"\n"
@@ -125,6 +129,10 @@ static void say_what(const struct agent_config *config)
 	for (unsigned i = 0; i < config->edges; i++)
 		fprintf(stderr, "info: publishing to %s each %u ms, valid for %u ms\n",
 			config->edge[i].to, config->interval_ms, config->valid_for_ms);
+	if (config->bus.servers)
+		fprintf(stderr,
+			"info: publishing on the bus as site %s each %u ms, valid for %u ms\n",
+			config->site, config->interval_ms, config->valid_for_ms);
 	fprintf(stderr, "info: this site's public key is %s\n", config->public_key);
 }
 

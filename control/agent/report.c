@@ -9,6 +9,7 @@
 
 /* ICMP errors come rate-limited: silence for so long before an edge counts as reachable. */
 #define QUIET_NS 3000000000ull
+#define BUS_QUIET_NS 1000000000ull /* so long without the bus is told */
 
 struct edge_state {
 	bool down;
@@ -21,10 +22,24 @@ struct report {
 	struct sl_publisher *publisher;
 	const char *label[SL_LABELS_MAX];
 	struct edge_state edge[AGENT_EDGES_MAX];
+	struct edge_state bus;
 	bool refused;  /* told that a report could not be made */
 	bool too_long; /* with metrics; told */
 	uint64_t sent;
 };
+
+static int add_bus(struct report *report, struct config_error *error)
+{
+	const struct agent_config *config = report->config;
+	int err = config->bus.servers
+			  ? sl_publisher_add_bus(report->publisher, &config->bus, config->site)
+			  : 0;
+
+	if (err < 0)
+		snprintf(error->text, sizeof(error->text), "%s",
+			 sl_publisher_error(report->publisher));
+	return err;
+}
 
 static int add_edges(struct report *report, struct config_error *error)
 {
@@ -63,6 +78,8 @@ int report_open(struct report **out, const struct agent_config *config, struct c
 		snprintf(error->text, sizeof(error->text), "%s", sl_publisher_error(NULL));
 	else
 		err = add_edges(report, error);
+	if (!err)
+		err = add_bus(report, error);
 	if (err < 0)
 		report_close(report);
 	else
@@ -101,6 +118,25 @@ static void follow_edges(struct report *report, uint64_t now_ns)
 	for (unsigned i = 0; i < report->config->edges; i++)
 		follow_edge(&report->edge[i], report->config->edge[i].to,
 			    sl_publisher_receiver_error(report->publisher, i), now_ns);
+}
+
+/* It connects in the background: the first reports may find it not there yet. */
+static void follow_bus(struct report *report, uint64_t now_ns)
+{
+	struct edge_state *state = &report->bus;
+	int err = sl_publisher_bus_error(report->publisher);
+
+	if (err == 0) {
+		if (state->down)
+			fprintf(stderr, "info: bus: reports go out again\n");
+		*state = (struct edge_state){};
+	} else if (!state->error_ns) {
+		state->error_ns = now_ns;
+	} else if (!state->down && now_ns - state->error_ns > BUS_QUIET_NS) {
+		state->down = true;
+		fprintf(stderr, "warning: bus: no report goes out: %s\n",
+			sl_publisher_error(report->publisher));
+	}
 }
 
 static struct sl_load to_load(const struct agent_service *service, const struct report_load *from,
@@ -184,4 +220,5 @@ void report_send(struct report *report, const struct report_load *load, const bo
 	report->refused = false;
 	report->sent++;
 	follow_edges(report, now_ns);
+	follow_bus(report, now_ns);
 }

@@ -14,12 +14,20 @@
 
 /* Options that are fields of the report (line.h) start here, in the order of `field`. */
 #define KEY_FIELD 0x200
+#define KEY_BUS 0x300
+#define KEY_SITE 0x301
+#define KEY_CA 0x302
+#define KEY_CREDENTIALS 0x303
+#define KEY_SERVER_NAME 0x304
+#define BUS_WAIT_MS 3000
 
 struct publish {
 	struct cli *cli;
 	const char *key;
 	const char *to[RECEIVERS_MAX], *edge_key[RECEIVERS_MAX];
 	unsigned tos, edge_keys;
+	const char *server[RECEIVERS_MAX], *site;
+	struct sl_bus bus;
 	json_t *object; /* from the options */
 	bool from_stdin;
 };
@@ -38,6 +46,13 @@ static const struct argp_option options[] = {
 	{"key", 'k', "FILE", 0, "this site's key (suanlu keygen)", 1},
 	{"to", 't', "ADDR:PORT", 0, "an edge that listens for telemetry; may be repeated", 1},
 	{"edge-key", 'e', "BASE64", 0, "that edge's public key; one for each --to, in order", 1},
+	{"bus", KEY_BUS, "URL", 0, "nats://HOST:PORT in place of edges, or beside; may be repeated",
+	 1},
+	{"site", KEY_SITE, "NAME", 0, "with --bus: this site's name at the edges", 1},
+	{"ca", KEY_CA, "FILE", 0, "with --bus: who may have signed the server's certificate", 1},
+	{"server-name", KEY_SERVER_NAME, "NAME", 0,
+	 "with --bus: in the server's certificate, if not that of the URL", 1},
+	{"credentials", KEY_CREDENTIALS, "FILE", 0, "with --bus: of NATS (.creds)", 1},
 	{"stdin", 'i', NULL, 0, "one JSON object a line, each published at once", 1},
 	{"service", KEY_FIELD + 0, "NAME", 0, "as the edges call it", 2},
 	{"servers", KEY_FIELD + 1, "N", 0, "flows it works on at the same time", 2},
@@ -102,7 +117,9 @@ static void check_whole(const struct publish *publish, struct argp_state *state)
 {
 	if (!publish->key)
 		argp_error(state, "expected --key FILE");
-	if (publish->tos == 0 || publish->tos != publish->edge_keys)
+	if (publish->bus.servers > 0 && !publish->site)
+		argp_error(state, "--bus: expected --site NAME");
+	if ((publish->tos == 0 && publish->bus.servers == 0) || publish->tos != publish->edge_keys)
 		argp_error(state, "expected an --edge-key for each --to, found %u and %u",
 			   publish->edge_keys, publish->tos);
 	if (publish->from_stdin && json_object_size(publish->object) > 0)
@@ -117,7 +134,8 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 
 	if (key >= KEY_FIELD && key < KEY_FIELD + (int)(sizeof(field) / sizeof(field[0])))
 		return parse_field(publish, (unsigned)(key - KEY_FIELD), argument, state);
-	if ((key == 't' && publish->tos == RECEIVERS_MAX) ||
+	if ((key == KEY_BUS && publish->bus.servers == RECEIVERS_MAX) ||
+	    (key == 't' && publish->tos == RECEIVERS_MAX) ||
 	    (key == 'e' && publish->edge_keys == RECEIVERS_MAX))
 		argp_error(state, "more than %d receivers", RECEIVERS_MAX);
 	switch (key) {
@@ -132,6 +150,21 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 		return 0;
 	case 'e':
 		publish->edge_key[publish->edge_keys++] = argument;
+		return 0;
+	case KEY_BUS:
+		publish->server[publish->bus.servers++] = argument;
+		return 0;
+	case KEY_SITE:
+		publish->site = argument;
+		return 0;
+	case KEY_CA:
+		publish->bus.ca_file = argument;
+		return 0;
+	case KEY_SERVER_NAME:
+		publish->bus.server_name = argument;
+		return 0;
+	case KEY_CREDENTIALS:
+		publish->bus.credentials_file = argument;
 		return 0;
 	case 'i':
 		publish->from_stdin = true;
@@ -218,6 +251,18 @@ static int send_stdin(struct sl_publisher *publisher)
 	return status;
 }
 
+static int add_bus(const struct publish *publish, struct sl_publisher *publisher)
+{
+	struct sl_bus bus = publish->bus;
+	int status;
+
+	if (bus.servers == 0)
+		return 0;
+	bus.server = publish->server;
+	status = sl_publisher_add_bus(publisher, &bus, publish->site);
+	return status < 0 ? status : sl_publisher_flush(publisher, BUS_WAIT_MS);
+}
+
 static int run(const struct publish *publish)
 {
 	struct sl_publisher *publisher;
@@ -230,12 +275,19 @@ static int run(const struct publish *publish)
 		if (status < 0)
 			cli_fail("%s", sl_publisher_error(publisher));
 	}
+	if (status >= 0) {
+		status = add_bus(publish, publisher);
+		if (status < 0)
+			cli_fail("%s", sl_publisher_error(publisher));
+	}
 	if (status < 0)
 		status = 1;
 	else if (publish->from_stdin)
 		status = send_stdin(publisher);
 	else
 		status = send_object(publisher, publish->object, "");
+	if (status == 0 && sl_publisher_flush(publisher, BUS_WAIT_MS) < 0)
+		status = cli_fail("%s", sl_publisher_error(publisher));
 	sl_publisher_close(publisher);
 	return status;
 }

@@ -25,6 +25,10 @@ struct sl_publisher {
 	uint64_t sequence;
 	struct receiver *receiver;
 	size_t receivers;
+	struct bus *bus; /* NULL: none */
+	bool owns_bus;
+	struct subject subject; /* there */
+	int bus_error;		/* of the last sl_publish */
 	char error[256];
 };
 
@@ -81,6 +85,8 @@ void sl_publisher_close(struct sl_publisher *publisher)
 		sodium_memzero(publisher->receiver[i].pair, CODEC_PAIR_BYTES);
 	}
 	free(publisher->receiver);
+	if (publisher->owns_bus)
+		bus_close(publisher->bus);
 	sodium_memzero(publisher, sizeof(*publisher));
 	free(publisher);
 }
@@ -133,6 +139,60 @@ int sl_publisher_add(struct sl_publisher *publisher, const char *address, const 
 	return err;
 }
 
+int publisher_use_bus(struct sl_publisher *publisher, struct bus *bus, enum subject_kind kind,
+		      const char *name)
+{
+	if (publisher->bus)
+		return fail(publisher, -EEXIST, "there is a bus already");
+	if (!subject_name_valid(name))
+		return fail(
+			publisher, -EINVAL,
+			"\"%s\": expected 1 to 31 of A-Z a-z 0-9 . _ -, no dot at an end or beside "
+			"another",
+			name);
+	publisher->bus = bus;
+	publisher->subject.kind = kind;
+	strcpy(publisher->subject.name, name);
+	return 0;
+}
+
+int sl_publisher_add_bus(struct sl_publisher *publisher, const struct sl_bus *config,
+			 const char *name)
+{
+	char why[BUS_ERROR_TEXT];
+	struct bus *bus;
+	int err = bus_open(&bus, config, name, NULL, NULL, why);
+
+	if (err < 0)
+		return fail(publisher, err, "bus: %s", why);
+	err = publisher_use_bus(publisher, bus, SUBJECT_SITE, name);
+	if (err < 0)
+		bus_close(bus);
+	else
+		publisher->owns_bus = true;
+	return err;
+}
+
+int sl_publisher_bus_error(const struct sl_publisher *publisher)
+{
+	return publisher->bus_error;
+}
+
+static int fail_bus(struct sl_publisher *publisher, int err)
+{
+	struct bus_status status;
+
+	bus_status(publisher->bus, &status);
+	return fail(publisher, err, "bus: %s", *status.error ? status.error : strerror(-err));
+}
+
+int sl_publisher_flush(struct sl_publisher *publisher, unsigned timeout_ms)
+{
+	int err = publisher->bus ? bus_flush(publisher->bus, timeout_ms) : 0;
+
+	return err < 0 ? fail_bus(publisher, err) : 0;
+}
+
 static int receiver_open(struct receiver *receiver)
 {
 	int err;
@@ -174,6 +234,18 @@ static int receiver_send(struct receiver *receiver, const uint8_t *datagram, siz
 		receiver->fd = -1;
 	}
 	return err;
+}
+
+/* On the bus the tag is zero: it would be another for each receiver. */
+static void send_to_bus(struct sl_publisher *publisher, const uint8_t *datagram, size_t bytes)
+{
+	int err = publisher->subject.part < SUBJECT_PARTS_MAX
+			  ? bus_publish(publisher->bus, &publisher->subject, datagram, bytes)
+			  : -EMSGSIZE;
+
+	publisher->subject.part++;
+	if (err < 0 && publisher->bus_error == 0)
+		publisher->bus_error = err;
 }
 
 static void send_to_all(struct sl_publisher *publisher, uint8_t *datagram, size_t bytes)
@@ -232,6 +304,8 @@ static int send_draft(struct sl_publisher *publisher, const struct draft *draft,
 		if (bytes < 0)
 			return fail(publisher, bytes, "a report would be longer than %d bytes",
 				    CODEC_DATAGRAM_MAX);
+		if (publisher->bus)
+			send_to_bus(publisher, datagram, (size_t)bytes);
 		send_to_all(publisher, datagram, (size_t)bytes);
 		first = end;
 	} while (first < draft->entries);
@@ -247,7 +321,7 @@ static int first_error(struct sl_publisher *publisher)
 			return fail(publisher, receiver->error, "%s: %s", receiver->text,
 				    strerror(-receiver->error));
 	}
-	return 0;
+	return publisher->bus_error < 0 ? fail_bus(publisher, publisher->bus_error) : 0;
 }
 
 int sl_publish(struct sl_publisher *publisher, const struct sl_report *report)
@@ -258,6 +332,8 @@ int sl_publish(struct sl_publisher *publisher, const struct sl_report *report)
 
 	for (size_t i = 0; i < publisher->receivers; i++)
 		publisher->receiver[i].error = 0;
+	publisher->bus_error = 0;
+	publisher->subject.part = 0;
 	publisher->error[0] = '\0';
 	if (draft_init(&draft, report, now_us) < 0)
 		return fail(publisher, -ENOMEM, "out of memory");

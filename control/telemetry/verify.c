@@ -10,6 +10,8 @@
 #define WINDOW 64
 #define VALID_FOR_MS_DEFAULT 500
 #define FUTURE_MAX_US 1000000
+#define RATE_US 1000 /* one datagram of a sender each, in the mean */
+#define BURST_US (256 * RATE_US)
 
 /*
  * The highest sequences taken so far, rising. Whatever is not among them and lies above
@@ -25,6 +27,7 @@ struct verify_peer {
 	unsigned sender;
 	uint8_t key[SL_KEY_BYTES];
 	uint8_t pair[CODEC_PAIR_BYTES];
+	uint64_t due_us; /* when all datagrams so far would have come, one each RATE_US */
 	struct window window;
 };
 
@@ -32,6 +35,8 @@ struct verify {
 	struct key own;
 	struct verify_peer *peer;
 	unsigned peers;
+	unsigned *slot; /* hash by id, open addressing: index of a peer + 1; 0: free */
+	unsigned slots; /* a power of two, at least twice the peers; 0: none yet */
 };
 
 const char *verify_reason_text(enum verify_reason reason)
@@ -63,6 +68,7 @@ void verify_close(struct verify *verify)
 	if (verify->peer)
 		sodium_memzero(verify->peer, verify->peers * sizeof(*verify->peer));
 	free(verify->peer);
+	free(verify->slot);
 	sodium_memzero(verify, sizeof(*verify));
 	free(verify);
 }
@@ -76,12 +82,40 @@ static uint64_t key_id(const uint8_t *id)
 	return value;
 }
 
+/* Keys are uniform, and who may choose them is configured: an id is its own hash. */
+static unsigned *slot_of(const struct verify *verify, uint64_t id)
+{
+	unsigned i = (unsigned)id & (verify->slots - 1);
+
+	while (verify->slot[i] && verify->peer[verify->slot[i] - 1].id != id)
+		i = (i + 1) & (verify->slots - 1);
+	return &verify->slot[i];
+}
+
 static struct verify_peer *find_peer(const struct verify *verify, uint64_t id)
 {
+	unsigned found = verify->slots ? *slot_of(verify, id) : 0;
+
+	return found ? &verify->peer[found - 1] : NULL;
+}
+
+/* For one peer more. */
+static int grow_slots(struct verify *verify)
+{
+	unsigned slots = verify->slots ? 2 * verify->slots : 16;
+	unsigned *grown;
+
+	if (2 * (verify->peers + 1) <= verify->slots)
+		return 0;
+	grown = calloc(slots, sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	free(verify->slot);
+	verify->slot = grown;
+	verify->slots = slots;
 	for (unsigned i = 0; i < verify->peers; i++)
-		if (verify->peer[i].id == id)
-			return &verify->peer[i];
-	return NULL;
+		*slot_of(verify, verify->peer[i].id) = i + 1;
+	return 0;
 }
 
 int verify_add(struct verify *verify, const uint8_t key[SL_KEY_BYTES], unsigned sender)
@@ -94,6 +128,8 @@ int verify_add(struct verify *verify, const uint8_t key[SL_KEY_BYTES], unsigned 
 		return -EEXIST;
 	memcpy(peer.key, key, sizeof(peer.key));
 	err = codec_pair(&verify->own, key, peer.pair);
+	if (!err)
+		err = grow_slots(verify);
 	if (err < 0)
 		return err;
 	/* not realloc: it could leave a copy of the pair keys behind */
@@ -107,6 +143,7 @@ int verify_add(struct verify *verify, const uint8_t key[SL_KEY_BYTES], unsigned 
 	free(verify->peer);
 	grown[verify->peers++] = peer;
 	verify->peer = grown;
+	*slot_of(verify, peer.id) = verify->peers;
 	sodium_memzero(&peer, sizeof(peer));
 	return 0;
 }
@@ -116,8 +153,10 @@ void verify_carry(struct verify *to, const struct verify *from)
 	for (unsigned i = 0; i < from->peers; i++) {
 		struct verify_peer *peer = find_peer(to, from->peer[i].id);
 
-		if (peer && memcmp(peer->key, from->peer[i].key, sizeof(peer->key)) == 0)
-			peer->window = from->peer[i].window;
+		if (!peer || memcmp(peer->key, from->peer[i].key, sizeof(peer->key)) != 0)
+			continue;
+		peer->window = from->peer[i].window;
+		peer->due_us = from->peer[i].due_us;
 	}
 }
 
@@ -204,27 +243,45 @@ static enum verify_reason judge(const struct window *window, const Suanlu__Repor
 	return plausible(report, NULL, 0) ? VERIFY_ACCEPTED : VERIFY_IMPLAUSIBLE;
 }
 
-enum verify_reason verify_datagram(struct verify *verify, const uint8_t *data, size_t bytes,
-				   uint64_t now_us, Suanlu__Report **report, unsigned *sender)
+/* Generic cell rate algorithm (ITU-T I.371): no counter that must be refilled. */
+static bool too_many(struct verify_peer *peer, uint64_t now_us)
 {
-	struct codec_header header;
-	uint8_t tag[CODEC_TAG_BYTES];
-	struct verify_peer *peer;
+	/* Farther ahead than any burst: the clock was set back. */
+	if (peer->due_us < now_us || peer->due_us > now_us + BURST_US + RATE_US)
+		peer->due_us = now_us;
+	if (peer->due_us > now_us + BURST_US - RATE_US)
+		return true;
+	peer->due_us += RATE_US;
+	return false;
+}
+
+/* From whom it says it is; NULL and the reason. */
+static struct verify_peer *read_header(const struct verify *verify, const uint8_t *data,
+				       size_t bytes, struct codec_header *header,
+				       enum verify_reason *reason)
+{
+	*reason = VERIFY_SIZE;
+	if (bytes < sizeof(*header) || bytes > CODEC_DATAGRAM_MAX)
+		return NULL;
+	memcpy(header, data, sizeof(*header));
+	*reason = VERIFY_FORMAT;
+	if (!is_format(header))
+		return NULL;
+	*reason = VERIFY_UNKNOWN_KEY;
+	return find_peer(verify, key_id(header->key_id));
+}
+
+/* What both ways have in common, after the sender is known. */
+static enum verify_reason open_peer(struct verify_peer *peer, const uint8_t *data, size_t bytes,
+				    uint64_t now_us, Suanlu__Report **report)
+{
+	const size_t header = sizeof(struct codec_header);
 	enum verify_reason reason;
 	Suanlu__Report *opened;
 
-	if (bytes < sizeof(header) || bytes > CODEC_DATAGRAM_MAX)
-		return VERIFY_SIZE;
-	memcpy(&header, data, sizeof(header));
-	if (!is_format(&header))
-		return VERIFY_FORMAT;
-	peer = find_peer(verify, key_id(header.key_id));
-	if (!peer)
-		return VERIFY_UNKNOWN_KEY;
-	codec_tag(peer->pair, data, bytes, tag);
-	if (sodium_memcmp(tag, header.tag, sizeof(tag)) != 0)
-		return VERIFY_TAG;
-	reason = open_report(peer, data + sizeof(header), bytes - sizeof(header), &opened);
+	if (too_many(peer, now_us))
+		return VERIFY_FLOOD;
+	reason = open_report(peer, data + header, bytes - header, &opened);
 	if (reason != VERIFY_ACCEPTED)
 		return reason;
 	reason = judge(&peer->window, opened, now_us);
@@ -234,6 +291,38 @@ enum verify_reason verify_datagram(struct verify *verify, const uint8_t *data, s
 	}
 	window_take(&peer->window, opened->sequence);
 	*report = opened;
-	*sender = peer->sender;
 	return VERIFY_ACCEPTED;
+}
+
+enum verify_reason verify_datagram(struct verify *verify, const uint8_t *data, size_t bytes,
+				   uint64_t now_us, Suanlu__Report **report, unsigned *sender)
+{
+	struct codec_header header;
+	uint8_t tag[CODEC_TAG_BYTES];
+	enum verify_reason reason;
+	struct verify_peer *peer = read_header(verify, data, bytes, &header, &reason);
+
+	if (!peer)
+		return reason;
+	codec_tag(peer->pair, data, bytes, tag);
+	if (sodium_memcmp(tag, header.tag, sizeof(tag)) != 0)
+		return VERIFY_TAG;
+	reason = open_peer(peer, data, bytes, now_us, report);
+	if (reason == VERIFY_ACCEPTED)
+		*sender = peer->sender;
+	return reason;
+}
+
+enum verify_reason verify_message(struct verify *verify, const uint8_t *data, size_t bytes,
+				  uint64_t now_us, unsigned sender, Suanlu__Report **report)
+{
+	struct codec_header header;
+	enum verify_reason reason;
+	struct verify_peer *peer = read_header(verify, data, bytes, &header, &reason);
+
+	if (!peer)
+		return reason;
+	if (peer->sender != sender)
+		return VERIFY_SUBJECT;
+	return open_peer(peer, data, bytes, now_us, report);
 }

@@ -12,6 +12,7 @@
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <suanlu/publish.h>
 #include <suanlu/route.h>
 #include <sys/socket.h>
 
@@ -64,7 +65,8 @@ struct config_service {
 struct config_edge {
 	char name[SL_NAME_MAX];
 	uint8_t key[SL_KEY_BYTES];
-	struct sockaddr_storage address; /* where its control listens for telemetry */
+	struct sockaddr_storage address; /* where its control listens for telemetry; ss_family 0:
+					    only heard on the bus */
 };
 
 /*
@@ -93,6 +95,7 @@ struct config {
 	struct config_dataplane dataplane;
 	struct config_announce announce;
 	struct sockaddr_storage telemetry_listen; /* UDP; ss_family 0: none */
+	struct sl_bus bus;			  /* no servers: none */
 	struct sockaddr_storage metrics_listen;	  /* TCP, HTTP; ss_family 0: none */
 	uint32_t interval_ms;			  /* solve and demand reports, default 50 */
 	struct config_site *site;

@@ -9,7 +9,8 @@
  *	sl_publish(p, &(struct sl_report){.load = &load, .loads = 1});
  *
  * Not thread-safe: one publisher per thread, each with its own key, or a lock. Functions
- * return 0 or -errno; sl_publisher_error gives the reason in words. Nothing blocks.
+ * return 0 or -errno; sl_publisher_error gives the reason in words. Nothing blocks but
+ * sl_publisher_flush.
  */
 #pragma once
 
@@ -92,11 +93,36 @@ void sl_publisher_close(struct sl_publisher *publisher);
 /* Another receiver: "ADDRESS:PORT" or "[ADDRESS]:PORT", its public key in base64. */
 int sl_publisher_add(struct sl_publisher *publisher, const char *address, const char *public_key);
 
+/* A bus to publish on beside or instead of receivers: NATS (control/telemetry/subject.h). */
+struct sl_bus {
+	const char *const *server; /* "nats://HOST:PORT", "tls://HOST:PORT" */
+	size_t servers;
+	/* PEM files, NULL: the system's authorities, no certificate of our own */
+	const char *ca_file, *certificate_file, *certificate_key_file;
+	const char *server_name; /* in the servers' certificates; NULL: as in the URL, no address */
+	const char *credentials_file; /* of NATS (.creds), NULL: none, or in the server's URL */
+};
+
+/*
+ * Connects in the background, and again whenever that is lost. `name` is the site's name at the
+ * edges. -EINVAL: something of the configuration is wrong; -EEXIST: there is a bus already.
+ */
+int sl_publisher_add_bus(struct sl_publisher *publisher, const struct sl_bus *bus,
+			 const char *name);
+
+/* What the last sl_publish met at the bus: 0, or -ENOTCONN while it is not connected. */
+int sl_publisher_bus_error(const struct sl_publisher *publisher);
+
+/* For a program that publishes once and ends: waits until the bus is connected and its server
+ * has all that was published. 0, at once without a bus; -ETIMEDOUT. */
+int sl_publisher_flush(struct sl_publisher *publisher, unsigned timeout_ms);
+
 /*
  * Signs once and sends to every receiver, in as many reports as the services need.
- * Returns 0 if every receiver's datagrams were handed to the kernel, else the first
- * -errno; the other receivers still got theirs. An unreachable receiver is not fatal.
- * -EINVAL: a value that every receiver would refuse as implausible, and nothing was sent.
+ * Returns 0 if every receiver's datagrams were handed to the kernel (the bus's to its
+ * connection), else the first -errno; the other receivers still got theirs. An unreachable receiver
+ * is not fatal. -EINVAL: a value that every receiver would refuse as implausible, and nothing was
+ * sent.
  */
 int sl_publish(struct sl_publisher *publisher, const struct sl_report *report);
 

@@ -7,6 +7,7 @@
 # Nodes: edge (steers) and gate (the gateway of site c). Each has a configuration
 # $LAB_DIR/NODE.yaml and a run directory $LAB_DIR/NODE; processes are named dataplane-NODE,
 # control-NODE, server-SITE, agent-SITE. LAB_MORE_SERVICES: YAML of services beside infer and stream.
+# LAB_BUS: the value of `bus`, in place of UDP.
 # shellcheck disable=SC2153 # LAB_* are lab.sh's
 
 lab_key() {
@@ -39,8 +40,8 @@ dataplane:
   ports: [c0, o0]
   pins: 100k
   huge_pages: ${LAB_HUGE_PAGES:-false}
-telemetry:
-  listen: "[fc00:e::1]:7801"
+${LAB_BUS:+bus: $LAB_BUS}
+$([ -n "${LAB_BUS:-}" ] || printf 'telemetry:\n  listen: "[fc00:e::1]:7801"')
 metrics:
   listen: "127.0.0.1:9801"
 ${LAB_USER:+user: $LAB_USER}
@@ -117,9 +118,9 @@ lab_config_agent() {
     lab_key "$1"
     cat >"$LAB_DIR/agent-$1.yaml" <<END
 key: $LAB_DIR/$1.key
-publish:
-  - to: "[fc00:e::1]:7801"
-    key: $(lab_public edge)
+${LAB_BUS:+bus: $LAB_BUS
+site: $1}
+$([ -n "${LAB_BUS:-}" ] || printf 'publish:\n  - to: "[fc00:e::1]:7801"\n    key: %s' "$(lab_public edge)")
 services:
   - name: infer
     protocol: tcp

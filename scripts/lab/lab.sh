@@ -44,6 +44,8 @@ LAB_TOOLS=$LAB_BUILD/scripts/lab
 
 # shellcheck source=scripts/lab/engine.sh
 . "$LAB_TOP/scripts/lab/engine.sh"
+# shellcheck source=scripts/lab/bus.sh
+. "$LAB_TOP/scripts/lab/bus.sh"
 
 lab_fail() {
     echo "$*" >&2

@@ -305,6 +305,11 @@ def configurations():
             'b': 'gTl3Dqh9F19Wo1Rmw0x+zMuNipG07jeiXfYPW4/Js5Q='}
     whole = CONFIG % keys
     changes = {
+        'bus': ('metrics:\n', 'bus: "nats://u:p@[fc00::1]:4222"\nmetrics:\n'),
+        'bus-map': ('metrics:\n', 'bus: {servers: [nats://a, tls://b:1], server_name: c}\nmetrics:\n'),
+        'bus-url': ('metrics:\n', 'bus: nats://fc00::1:4222\nmetrics:\n'),
+        'bus-file': ('metrics:\n', 'bus: {servers: nats://a, ca: /nonexistent}\nmetrics:\n'),
+        'bus-none': ('metrics:\n', 'bus: {}\nmetrics:\n'),
         'node': ('node: edge1', 'node: ""'), 'no-node': ('node: edge1\n', ''),
         'unknown-key': ('steering:', 'sterring:'), 'twice': ('steering: optimal', 'node: b'),
         'steering': ('optimal', 'best'), 'nearest': ('optimal', 'nearest'),
@@ -387,6 +392,14 @@ def netlink_messages():
     }
 
 
+def subjects():
+    return {name: ('$KV.suanlu.' + rest).encode() for name, rest in {
+        'site': 'site.chengdu.0', 'edge': 'edge.edge1.99', 'dots': 'site.a.b.c.7',
+        'long': 'edge.abcdefghijklmnopqrstuvwxyz01234.10', 'two-dots': 'site.a..b.0',
+        'part': 'site.a.100', 'zero': 'site.a.00', 'wildcard': 'site.*.0', 'kind': 'x.a.0'}.items()
+    } | {'other': b'$KV.other.site.a.0'}
+
+
 def requests():
     lines = {name: ('{"command":"%s"}\n' % name).encode() for name in
              ('services', 'sites', 'routes', 'reports', 'status', 'reload', 'drain')}
@@ -419,6 +432,7 @@ def main():
     write('fragment', trains())
     write('route', routes())
     write('telemetry', reports())
+    write('subject', subjects())
     write('config', configurations())
     write('netlink', netlink_messages())
     write('request', requests())

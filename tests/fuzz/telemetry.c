@@ -99,6 +99,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 		assert(verify_datagram(verify, copy, bytes, NOW_US, &report, &sender) ==
 		       VERIFY_REPLAYED);
 	}
+	/* on the bus: no tag, the sender's subject only */
+	assert(verify_message(verify, copy, bytes, NOW_US, 8, &report) != VERIFY_ACCEPTED);
+	if (verify_message(verify, copy, bytes, NOW_US, 7, &report) == VERIFY_ACCEPTED) {
+		assert(reason == VERIFY_TAG);
+		suanlu__report__free_unpacked(report, NULL);
+	}
 	free(copy);
 	verify_close(verify);
 	return 0;

@@ -106,6 +106,29 @@ static void reads_everything(void **state)
 	agent_config_clear(&config);
 }
 
+static void reads_a_bus(void **state)
+{
+	struct agent_config config;
+	struct config_error error;
+
+	(void)state;
+	if (load(HEAD "site: chengdu\nbus: \"nats://[fc00::1]:4222\"\n" SERVICES, &config, &error) <
+	    0)
+		fail_msg("%s", error.text);
+	assert_int_equal(config.edges, 0);
+	assert_string_equal(config.site, "chengdu");
+	assert_string_equal(config.bus.server[0], "nats://[fc00::1]:4222");
+	agent_config_clear(&config);
+	/* both ways at the same time */
+	assert_int_equal(load(HEAD PUBLISH
+			      "site: a\nbus: [\"nats://a\", \"tls://b:4222\"]\n" SERVICES,
+			      &config, &error),
+			 0);
+	assert_int_equal(config.edges, 1);
+	assert_int_equal(config.bus.servers, 2);
+	agent_config_clear(&config);
+}
+
 #define METRICS HEAD PUBLISH "services:\n  - name: chat\n    servers: 4\n"
 
 static void reads_endpoints(void **state)
@@ -168,7 +191,10 @@ static const struct {
 	{"no key", PUBLISH SERVICES, ":1: key: required"},
 	{"missing key file", "key: /nonexistent\n" PUBLISH SERVICES,
 	 ":1: key: /nonexistent: No such"},
-	{"no publish", HEAD SERVICES, "publish: required"},
+	{"no publish", HEAD SERVICES, "publish: required: the edges to publish to, or a bus"},
+	{"bus without site", HEAD "bus: \"nats://h\"\n" SERVICES, "site: required with bus"},
+	{"site that is no subject", HEAD "site: a..b\nbus: \"nats://h\"\n" SERVICES,
+	 ":2: site: required with bus: this site's name at the edges, without a dot"},
 	{"no services", HEAD PUBLISH, "services: required"},
 	{"empty services", HEAD PUBLISH "services: []\n", ":5: services: required"},
 	{"unknown key", HEAD PUBLISH SERVICES "colour: red\n", ":9: colour: unknown key"},
@@ -253,6 +279,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(fills_in_defaults),
 		cmocka_unit_test(reads_everything),
+		cmocka_unit_test(reads_a_bus),
 		cmocka_unit_test(reads_endpoints),
 		cmocka_unit_test(refuses_with_line_and_key),
 		cmocka_unit_test(refuses_open_key_file),

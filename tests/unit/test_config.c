@@ -220,12 +220,46 @@ static void test_truncated(void **state)
 	}
 }
 
+static void test_bus(void **state)
+{
+	struct config_error error = {};
+	struct config *c = NULL;
+
+	(void)state;
+	write_changed("metrics:\n", "bus: \"nats://[fc00::1]:4222\"\nmetrics:\n");
+	if (config_load("t.yaml", &c, &error) != 0)
+		fail_msg("%s", error.text);
+	assert_int_equal(c->bus.servers, 1);
+	assert_string_equal(c->bus.server[0], "nats://[fc00::1]:4222");
+	config_free(c);
+
+	/* on a bus no addresses of edges are needed, but names that are subjects */
+	write_changed("    address: \"192.0.2.2:7801\"\n",
+		      "bus:\n  servers: [\"nats://n1:4222\", \"tls://n2\"]\n  ca: node.key\n"
+		      "  server_name: bus.example\n  credentials: node.key\n");
+	if (config_load("t.yaml", &c, &error) != 0)
+		fail_msg("%s", error.text);
+	assert_int_equal(c->bus.servers, 2);
+	assert_string_equal(c->bus.server[1], "tls://n2");
+	assert_string_equal(c->bus.ca_file, "node.key");
+	assert_string_equal(c->bus.server_name, "bus.example");
+	assert_string_equal(c->bus.credentials_file, "node.key");
+	assert_null(c->bus.certificate_file);
+	assert_int_equal(c->edge[0].address.ss_family, 0);
+	config_free(c);
+	write_changed("edges:\n  - name: edge2\n",
+		      "bus: \"nats://n1:4222\"\nedges:\n  - name: edge.\n");
+	assert_int_equal(config_load("t.yaml", &c, &error), -EINVAL);
+	assert_string_equal(error.text, "t.yaml:50: edges[0].name: with bus: no dot at an end or "
+					"beside another");
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_good),	 cmocka_unit_test(test_least),
 		cmocka_unit_test(test_files),	 cmocka_unit_test(test_truncated),
-		cmocka_unit_test(test_announce),
+		cmocka_unit_test(test_announce), cmocka_unit_test(test_bus),
 	};
 
 	return run_in_directory(tests, sizeof(tests) / sizeof(*tests));

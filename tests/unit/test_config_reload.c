@@ -37,6 +37,7 @@ static const struct {
 	{"run_dir", "/run/suanlu-test", "/run/other", -EBUSY, "t.yaml:4: run_dir: " BOTH},
 	{"user", "user: root", "user: nobody", -EBUSY, "t.yaml:5: user: " CONTROL},
 	{"no user", "user: root\n", "", -EBUSY, "t.yaml:1: user: " CONTROL},
+	{"bus", "metrics:\n", "bus: \"nats://h\"\nmetrics:\n", -EBUSY, "t.yaml:17: bus: " CONTROL},
 	{"telemetry", "7801\"\n", "7802\"\n", -EBUSY, "t.yaml:16: telemetry.listen: " CONTROL},
 	{"metrics", "9801", "9802", -EBUSY, "t.yaml:18: metrics.listen: " CONTROL},
 	{"metric", "metric: 7", "metric: 8", -EBUSY, "t.yaml:53: announce: " CONTROL},

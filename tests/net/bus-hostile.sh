@@ -1,0 +1,133 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+# One NATS server with TLS and JWT credentials, on which one user may publish anything: whatever it
+# sends is counted under its reason, and others' reports and all requests go on. A second
+# implementation of NATS and its credentials (bus.py) makes users and bad messages.
+
+. "$(dirname "$0")/../../scripts/lab/checks.sh"
+
+URL="tls://[${LAB_BUS_ADDRESSES[0]}]:$LAB_BUS_PORT"
+
+# kind of message and the reason it must be counted under
+KINDS="subject:subject escape:subject empty:size noise:format huge:size unknown:unknown-key
+    undecodable:decode broken:signature foreign:subject replay:replayed"
+
+# certificate NAME DNS: a key and a certificate signed by itself
+certificate() {
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 \
+        -keyout "$LAB_DIR/$1.key.pem" -out "$LAB_DIR/$1.pem" -subj "/CN=$1" \
+        -addext "subjectAltName=DNS:$2" 2>>"$LAB_DIR/openssl.log"
+}
+
+counts() {
+    lab_cli edge show reports --json | jq -Sc .reports
+}
+
+count_of() {
+    counts | jq --arg reason "$1" '.[$reason]'
+}
+
+# send KIND SITE, as the user who may do anything
+send() {
+    lab_in "$2" /usr/bin/python3 "$LAB_TOP/tests/net/bus.py" send "$URL" "$LAB_DIR/server.pem" \
+        "$LAB_DIR/anything.creds" "$1" "$2" "$(lab_public "$2")"
+}
+
+more_than() {
+    [ "$(count_of "$1")" -gt "$2" ]
+}
+
+# publish OPTION...: a report of site a; prints what is said, gives the status
+publish() {
+    lab_in a "$LAB_BUILD/control/cli/suanlu" publish --key "$LAB_DIR/a.key" --site a --bus "$URL" \
+        --server-name "${SERVER_NAME:-bus.lab}" --service infer --servers 8 "$@" 2>&1
+}
+
+refused() {
+    local out
+    ! out=$("$@") && echo "   $out"
+}
+
+test_lab
+certificate server bus.lab
+certificate stranger bus.lab
+for name in edge "${LAB_SITES[@]}"; do
+    lab_key "$name"
+done
+LAB_BUS_MORE="tls { cert_file: \"$LAB_DIR/server.pem\", key_file: \"$LAB_DIR/server.key.pem\" }
+$(/usr/bin/python3 "$LAB_TOP/tests/net/bus.py" authority "$LAB_DIR" edge= anything= \
+    "a=\$KV.suanlu.site.a.>" "b=\$KV.suanlu.site.b.>" "c=\$KV.suanlu.site.c.>")"
+lab_bus_start 1
+LAB_BUS="{servers: \"$URL\", ca: $LAB_DIR/server.pem, server_name: bus.lab, credentials: $LAB_DIR/edge.creds}"
+lab_config_edge
+for site in "${LAB_SITES[@]}"; do
+    LAB_BUS="{servers: \"$URL\", ca: $LAB_DIR/server.pem, server_name: bus.lab, credentials: $LAB_DIR/$site.creds}" \
+        lab_config_agent "$site" 8
+    lab_server_start "$site" 8 30
+done
+lab_config_gateway
+lab_node_start gate
+lab_node_start edge
+for site in "${LAB_SITES[@]}"; do
+    lab_agent_start "$site"
+    check "site $site is heard over TLS with its credentials" "not fresh" \
+        lab_wait 5 "" lab_site_is "$site" fresh
+done
+
+check "a server with another certificate is refused" "it published" \
+    refused publish --ca "$LAB_DIR/stranger.pem" --credentials "$LAB_DIR/a.creds"
+SERVER_NAME=other.lab check "and one with another name" "it published" \
+    refused publish --ca "$LAB_DIR/server.pem" --credentials "$LAB_DIR/a.creds"
+check "no report without credentials" "it published" refused publish --ca "$LAB_DIR/server.pem"
+check "site b's user may not publish as site a" "it may" refused lab_in b /usr/bin/python3 \
+    "$LAB_TOP/tests/net/bus.py" send "$URL" "$LAB_DIR/server.pem" "$LAB_DIR/b.creds" noise a \
+    "$(lab_public a)"
+
+for kind in $KINDS; do
+    before=$(count_of "${kind#*:}")
+    send "${kind%:*}" a
+    check "${kind%:*} is counted as ${kind#*:}" "$(counts)" \
+        lab_wait 3 "" more_than "${kind#*:}" "$before"
+done
+before=$(lab_cli edge show status --json | jq .bus.elsewhere)
+send elsewhere a
+elsewhere() {
+    [ "$(lab_cli edge show status --json | jq .bus.elsewhere)" -gt "$before" ]
+}
+check "a site that is not configured is none of ours" "not counted" lab_wait 3 "" elsewhere
+check "no escape sequence gets into the log" "it does" \
+    test "$(grep -c $'\x1b' "$LAB_DIR/control-edge.err")" = 0
+
+lab_start load client "$LAB_TOOLS/client" load --to "$LAB_IPV4" --to "$LAB_IPV6" \
+    --rate 60 --constant --seconds 600 --timeout 3000
+cpu=$(lab_cpu_ms control-edge)
+send flood a >"$LAB_DIR/flood.out" &
+flood=$!
+oldest=0
+while kill -0 "$flood" 2>/dev/null; do
+    age=$(lab_cli edge show sites --json |
+        jq '[.sites[] | select(.name != "a").age_ms] | max | round')
+    [ "$age" -le "$oldest" ] || oldest=$age
+    sleep 0.05
+done
+wait "$flood"
+cpu=$(($(lab_cpu_ms control-edge) - cpu))
+echo "   $(cat "$LAB_DIR/flood.out") messages in 3 s as site a; $cpu ms of CPU time in control"
+check_number "oldest report of the others while one subject is flooded" "$oldest" "<" 500 ms
+check "the flood is counted" "$(counts)" more_than flood 1000
+check "and named in the log" "no line" grep -q '(flood), the last from $KV.suanlu.site.a.0' \
+    <(lab_wait 12 "" grep -q "(flood)" "$LAB_DIR/control-edge.err"; cat "$LAB_DIR/control-edge.err")
+check "after it site a is heard again" "not fresh" lab_wait 5 "" lab_site_is a fresh
+lab_stop load INT
+check_equal "requests all the while: some done, failed" \
+    "$(tail -n 1 "$LAB_DIR/load.out" | jq -c '[.done > 50, .failed]')" "[true,0]"
+
+# A last value of a site that died says nothing to an edge that starts.
+lab_stop agent-a
+sleep 0.7 # longer than its reports are valid
+lab_stop control-edge
+lab_control_start edge
+check "a last value that is too old is counted as stale" "$(counts)" \
+    lab_wait 5 "" more_than stale 0
+check_equal "and its site was never heard" "$(lab_site_state a)" never
+test_end
