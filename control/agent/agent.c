@@ -202,8 +202,9 @@ static void summary_watched(const struct agent *agent, unsigned i)
 		mean_ms, load.in_flight, load.queued);
 }
 
-void agent_summary(const struct agent *agent)
+void agent_summary(struct agent *agent, uint64_t now_ns)
 {
+	watch_refresh(agent->watch, now_ns);
 	for (unsigned i = 0; i < agent->config->services; i++) {
 		if (agent_watches(&agent->config->service[i]))
 			summary_watched(agent, i);

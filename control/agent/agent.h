@@ -25,5 +25,5 @@ void agent_close(struct agent *agent);
 /* now_ns: CLOCK_MONOTONIC. Returns when to call again, in nanoseconds from now_ns. */
 uint64_t agent_step(struct agent *agent, uint64_t now_ns);
 
-/* What was measured in all, one line per service, on stderr. */
-void agent_summary(const struct agent *agent);
+/* What was measured in all, up to now, one line per service, on stderr. */
+void agent_summary(struct agent *agent, uint64_t now_ns);

@@ -16,11 +16,12 @@ extern const char kernel_object[], kernel_object_end[];
 
 struct kernel {
 	struct bpf_object *object;
-	struct kernel_filter *filter; /* shared with the programs */
+	struct kernel_filter *filter; /* these two shared with the programs */
+	struct kernel_notes *notes;
 	struct bpf_link *link[PROGRAMS];
 	int program[PROGRAMS];
 	unsigned programs; /* loaded */
-	int flows, counts, histograms;
+	int counts, histograms;
 	unsigned cpus;
 	struct kernel_counts *count;	    /* one per CPU, to read into */
 	struct kernel_histogram *histogram; /* so too */
@@ -55,27 +56,33 @@ static int fill_filter(struct kernel *kernel, const struct kernel_service *servi
 }
 
 /* What libbpf held before was only the first content. */
-static int map_filter(struct kernel *kernel)
+static int map_shared(const struct kernel *kernel, const char *name, size_t bytes, void **out)
 {
-	int fd = bpf_object__find_map_fd_by_name(kernel->object, ".bss");
-	void *at = mmap(NULL, sizeof(*kernel->filter), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	int fd = bpf_object__find_map_fd_by_name(kernel->object, name);
+	void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 
 	if (at == MAP_FAILED)
 		return -errno;
-	kernel->filter = at;
+	*out = at;
 	return 0;
 }
 
 static int find_maps(struct kernel *kernel)
 {
-	kernel->flows = bpf_object__find_map_fd_by_name(kernel->object, "flows");
+	int err;
+
 	kernel->counts = bpf_object__find_map_fd_by_name(kernel->object, "counts");
 	kernel->histograms = bpf_object__find_map_fd_by_name(kernel->object, "histograms");
 	kernel->count = calloc(kernel->cpus, sizeof(*kernel->count));
 	kernel->histogram = calloc(kernel->cpus, sizeof(*kernel->histogram));
-	if (kernel->flows < 0 || kernel->counts < 0 || kernel->histograms < 0)
+	if (kernel->counts < 0 || kernel->histograms < 0)
 		return -ENOENT;
-	return kernel->count && kernel->histogram ? map_filter(kernel) : -ENOMEM;
+	if (!kernel->count || !kernel->histogram)
+		return -ENOMEM;
+	err = map_shared(kernel, ".bss", sizeof(*kernel->filter), (void **)&kernel->filter);
+	return err ? err
+		   : map_shared(kernel, ".bss.notes", sizeof(*kernel->notes),
+				(void **)&kernel->notes);
 }
 
 static struct bpf_program *program_find(const struct kernel *kernel, unsigned i)
@@ -164,6 +171,8 @@ void kernel_close(struct kernel *kernel)
 	bpf_object__close(kernel->object);
 	if (kernel->filter)
 		munmap(kernel->filter, sizeof(*kernel->filter));
+	if (kernel->notes)
+		munmap(kernel->notes, sizeof(*kernel->notes));
 	free(kernel->histogram);
 	free(kernel->count);
 	free(kernel);
@@ -210,51 +219,38 @@ uint64_t kernel_missed(const struct kernel *kernel)
 	return missed;
 }
 
-static void change_present(struct kernel *kernel, unsigned service, int64_t by)
-{
-	__atomic_fetch_add(&kernel->filter->present[service], by, __ATOMIC_RELAXED);
-}
-
 uint32_t kernel_present(const struct kernel *kernel, unsigned service)
 {
 	int64_t present = __atomic_load_n(&kernel->filter->present[service], __ATOMIC_RELAXED);
 
-	return present > 0 ? (uint32_t)present : 0; /* the table changes before the number does */
+	return present > 0 ? (uint32_t)present : 0; /* not in line yet */
 }
 
-bool kernel_know(struct kernel *kernel, unsigned service, uint64_t cookie)
+void kernel_note(struct kernel *kernel)
 {
-	const struct kernel_flow flow = {.service = service};
-
-	change_present(kernel, service, 1);
-	if (bpf_map_update_elem(kernel->flows, &cookie, &flow, BPF_NOEXIST) == 0)
-		return true;
-	change_present(kernel, service, -1);
-	return false;
+	__atomic_store_n(&kernel->notes->count, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&kernel->notes->wanted, 1, __ATOMIC_SEQ_CST);
 }
 
-bool kernel_forget(struct kernel *kernel, unsigned service, uint64_t cookie)
+/* The programs note first and count then: a count that stays, stays for the numbers, too. */
+int kernel_noted(struct kernel *kernel, struct kernel_noted *out)
 {
-	if (bpf_map_delete_elem(kernel->flows, &cookie) < 0)
-		return false;
-	change_present(kernel, service, -1);
-	return true;
+	const struct kernel_notes *notes = kernel->notes;
+	uint32_t count;
+
+	do {
+		count = __atomic_load_n(&notes->count, __ATOMIC_SEQ_CST);
+		for (unsigned i = 0; i < KERNEL_SERVICES_MAX; i++)
+			out->present[i] =
+				__atomic_load_n(&kernel->filter->present[i], __ATOMIC_RELAXED);
+	} while (count != __atomic_load_n(&notes->count, __ATOMIC_SEQ_CST));
+	__atomic_store_n(&kernel->notes->wanted, 0, __ATOMIC_RELAXED);
+	out->note = notes->note;
+	out->notes = count;
+	return count <= KERNEL_NOTES ? 0 : -ENOBUFS;
 }
 
-/* Deleting the key that the walk stands on starts it again: hence the bound, and the doubles. */
-void kernel_each(struct kernel *kernel, kernel_each_flow *each, void *context)
+void kernel_correct(struct kernel *kernel, unsigned service, int64_t by)
 {
-	uint64_t cookie, next;
-
-	if (bpf_map_get_next_key(kernel->flows, NULL, &next) < 0)
-		return;
-	for (unsigned i = 0; i < 2 * KERNEL_FLOWS_MAX; i++) {
-		struct kernel_flow flow;
-
-		cookie = next;
-		if (bpf_map_lookup_elem(kernel->flows, &cookie, &flow) == 0)
-			each(context, flow.service, cookie);
-		if (bpf_map_get_next_key(kernel->flows, &cookie, &next) < 0)
-			return;
-	}
+	__atomic_fetch_add(&kernel->filter->present[service], by, __ATOMIC_RELAXED);
 }

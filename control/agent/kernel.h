@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * What our BPF programs (bpf/kernel.bpf.c) count of the TCP connections to the services' ports,
- * in the network namespace that the caller is in. The kernel itself times every connection, so
- * nothing is lost or guessed between two looks. Called by the agent's loop.
+ * in the network namespace that the caller is in. The kernel itself sees every connection come
+ * and go, so nothing is lost or guessed between two looks. Called by the agent's loop.
  *
  * Exactly, unless kernel_missed rises:
- *	present == known + arrivals - completions - forgotten
+ *	present == corrections + arrivals - completions
  */
 #pragma once
 
@@ -19,8 +19,6 @@ struct kernel_service {
 	uint16_t port;	  /* 0: not for the kernel to watch */
 	uint32_t servers; /* what it can work on at the same time */
 };
-
-typedef void kernel_each_flow(void *context, unsigned service, uint64_t cookie);
 
 /*
  * Loads and attaches. -errno, and `why` says what this host or user lacks: BTF, CAP_BPF and
@@ -41,13 +39,18 @@ uint32_t kernel_present(const struct kernel *kernel, unsigned service);
 uint64_t kernel_missed(const struct kernel *kernel);
 
 /*
- * A connection that was there before us, or whose beginning was missed: its end will count.
- * true: it was not known yet.
+ * To compare with a dump: from kernel_note on every connection that comes or goes is noted,
+ * in order, until kernel_noted. -ENOBUFS: there were too many, the last are not noted. The
+ * notes are good until the next kernel_note.
  */
-bool kernel_know(struct kernel *kernel, unsigned service, uint64_t cookie);
+struct kernel_noted {
+	const struct kernel_note *note;
+	unsigned notes;
+	int64_t present[KERNEL_SERVICES_MAX]; /* just after the last of them */
+};
 
-/* The opposite, of one whose end was missed. true: it was known, and its end not counted. */
-bool kernel_forget(struct kernel *kernel, unsigned service, uint64_t cookie);
+void kernel_note(struct kernel *kernel);
+int kernel_noted(struct kernel *kernel, struct kernel_noted *out);
 
-/* Every connection that is known; one may come twice. */
-void kernel_each(struct kernel *kernel, kernel_each_flow *each, void *context);
+/* For connections that were there before us, and events that were missed. */
+void kernel_correct(struct kernel *kernel, unsigned service, int64_t by);

@@ -168,7 +168,7 @@ static void tick(evutil_socket_t fd, short what, void *context)
 		loop->next_ns = now + period_ns;
 	arm(loop->timer, loop->next_ns);
 	if (loop->verbose && now - loop->told_ns >= 1000000000) {
-		agent_summary(loop->agent);
+		agent_summary(loop->agent, now);
 		loop->told_ns = now;
 	}
 }
@@ -237,7 +237,7 @@ int main(int argc, char **argv)
 	arm(loop.timer, loop.next_ns);
 	event_base_dispatch(loop.base);
 	agent_step(loop.agent, now_ns()); /* what came since the last look */
-	agent_summary(loop.agent);
+	agent_summary(loop.agent, now_ns());
 out:
 	if (err < 0)
 		fprintf(stderr, "suanlu-agent: %s\n", error.text);

@@ -1,31 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "meter.h"
+#include "window.h"
 #include <errno.h>
-#include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 #define NS_PER_S 1000000000ull
-#define SLOT_NS (NS_PER_S / 20)
-#define SLOTS (60 * 20)
-#define WINDOW_NS NS_PER_S
-#define COMPLETIONS_MIN 20
-#define COMPLETIONS_FEW 5 /* enough after a whole minute */
 #define DURATIONS_MIN 50
 #define DURATIONS_GOOD 200
 #define LOST_TICKS 100
 #define LATENCY_RING 512
 #define LATENCY_AGE_NS (10 * NS_PER_S)
-
-/* What happened in a stretch of time of at least SLOT_NS. */
-struct slot {
-	uint64_t span_ns, ticks;
-	uint64_t busy_ns; /* integral of in service */
-	uint64_t arrivals, completions;
-	/* of connections that ended, were did not have to wait for others in the program */
-	uint64_t durations;
-	double duration_s, duration_s2; /* sums */
-};
 
 struct lifetime {
 	uint64_t ended_ns, lifetime_ns;
@@ -41,8 +25,8 @@ struct meter {
 	uint32_t in_flight, queued; /* of the last whole one */
 	uint64_t arrivals, completions, missed, busy_ns;
 	double service_time_s; /* last known */
-	struct slot slot[SLOTS];
-	unsigned head; /* the slot being filled */
+	struct window window;
+	struct window_sums now; /* of the tick being taken */
 	struct lifetime lifetime[LATENCY_RING];
 	unsigned lifetimes; /* ever */
 };
@@ -69,11 +53,6 @@ void meter_free(struct meter *meter)
 	free(meter);
 }
 
-static struct slot *current(struct meter *meter)
-{
-	return &meter->slot[meter->head];
-}
-
 void meter_begin(struct meter *meter, uint64_t now_ns)
 {
 	meter->dt_ns = meter->tick > 0 ? now_ns - meter->last_ns : 0;
@@ -84,7 +63,7 @@ void meter_begin(struct meter *meter, uint64_t now_ns)
 static void count_arrival(struct meter *meter)
 {
 	meter->arrivals++;
-	current(meter)->arrivals++;
+	meter->now.arrivals++;
 }
 
 /*
@@ -104,21 +83,21 @@ static void check_crowd(const struct meter *meter, struct flow *flow)
  */
 static void count_completion(struct meter *meter, const struct flow *flow)
 {
-	struct slot *slot = current(meter);
+	struct window_sums *now = &meter->now;
 	double served_s = (double)flow->served_ns / NS_PER_S;
 	struct lifetime *lifetime;
 
 	meter->completions++;
-	slot->completions++;
+	now->completions++;
 	if (!flow->known_start)
 		return;
 	lifetime = &meter->lifetime[meter->lifetimes++ % LATENCY_RING];
 	*lifetime = (struct lifetime){meter->now_ns, meter->now_ns - flow->first_ns};
 	if (flow->waited)
 		return;
-	slot->durations++;
-	slot->duration_s += served_s;
-	slot->duration_s2 += served_s * served_s;
+	now->timed++;
+	now->timed_s += served_s;
+	now->timed_s2 += served_s * served_s;
 }
 
 void meter_ended(struct meter *meter, uint64_t cookie)
@@ -182,23 +161,24 @@ static void sweep(struct meter *meter)
 
 void meter_end(struct meter *meter)
 {
-	struct slot *slot = current(meter);
+	const uint32_t before = meter->in_flight;
+	uint64_t busy_ns;
 
 	meter->in_flight = meter->accepted < meter->servers ? meter->accepted : meter->servers;
+	/* by trapezoids: a tick comes late just when much else happens, too */
+	busy_ns = (before + meter->in_flight) * meter->dt_ns / 2;
 	meter->queued = meter->open - meter->in_flight;
 	meter->crowded = meter->accepted > meter->servers;
 	meter->last_ns = meter->now_ns;
 	if (meter->tick % LOST_TICKS == 0)
 		sweep(meter);
 	meter->tick++;
-	slot->busy_ns += meter->in_flight * meter->dt_ns;
-	meter->busy_ns += meter->in_flight * meter->dt_ns;
-	slot->span_ns += meter->dt_ns;
-	slot->ticks++;
-	if (slot->span_ns >= SLOT_NS) {
-		meter->head = (meter->head + 1) % SLOTS;
-		memset(current(meter), 0, sizeof(struct slot));
-	}
+	meter->busy_ns += busy_ns;
+	meter->now.busy_ns = busy_ns;
+	meter->now.span_ns = meter->dt_ns;
+	meter->now.ticks = 1;
+	window_add(&meter->window, &meter->now);
+	meter->now = (struct window_sums){0};
 }
 
 uint32_t meter_present(const struct meter *meter)
@@ -206,46 +186,12 @@ uint32_t meter_present(const struct meter *meter)
 	return meter->in_flight + meter->queued;
 }
 
-/* The i-th slot back in time. */
-static const struct slot *back(const struct meter *meter, unsigned i)
-{
-	return &meter->slot[(meter->head + SLOTS - i) % SLOTS];
-}
-
-static void add(struct slot *sum, const struct slot *slot)
-{
-	sum->span_ns += slot->span_ns;
-	sum->ticks += slot->ticks;
-	sum->busy_ns += slot->busy_ns;
-	sum->arrivals += slot->arrivals;
-	sum->completions += slot->completions;
-	sum->durations += slot->durations;
-	sum->duration_s += slot->duration_s;
-	sum->duration_s2 += slot->duration_s2;
-}
-
-/* The latest slots: at least a second of them, then more until there are enough of both. */
-static struct slot sum_back(const struct meter *meter, uint64_t completions, uint64_t durations)
-{
-	struct slot sum = {0};
-
-	for (unsigned i = 0; i < SLOTS; i++) {
-		if (sum.span_ns >= WINDOW_NS && sum.completions >= completions &&
-		    sum.durations >= durations)
-			break;
-		add(&sum, back(meter, i));
-	}
-	return sum;
-}
-
 static double mean_service_s(struct meter *meter)
 {
-	uint64_t enough = meter->servers > COMPLETIONS_MIN ? meter->servers : COMPLETIONS_MIN;
-	struct slot sum = sum_back(meter, enough, 0);
-	bool whole_minute = sum.span_ns >= (SLOTS - 2) * SLOT_NS;
+	struct window_sums sum = window_completions(&meter->window, meter->servers);
 
-	if (sum.completions >= (whole_minute ? COMPLETIONS_FEW : enough) && sum.busy_ns > 0)
-		meter->service_time_s = (double)sum.busy_ns / (double)sum.completions / NS_PER_S;
+	if (sum.completions && sum.busy_ns)
+		meter->service_time_s = window_sampled_s(&sum);
 	return meter->service_time_s;
 }
 
@@ -256,18 +202,15 @@ static double mean_service_s(struct meter *meter)
  */
 static double service_scv(const struct meter *meter)
 {
-	struct slot sum = sum_back(meter, 0, DURATIONS_GOOD);
-	double mean_s, tick_s, variance_s2;
+	struct window_sums sum = window_sum(&meter->window, 0, DURATIONS_GOOD);
+	double tick_s;
 
-	if (sum.durations < DURATIONS_MIN)
+	if (sum.timed < DURATIONS_MIN)
 		return -1;
-	mean_s = sum.duration_s / (double)sum.durations;
 	tick_s = (double)sum.span_ns / (double)sum.ticks / NS_PER_S;
-	if (mean_s < 2 * tick_s)
+	if (sum.timed_s / (double)sum.timed < 2 * tick_s)
 		return -1;
-	variance_s2 =
-		sum.duration_s2 / (double)sum.durations - mean_s * mean_s - tick_s * tick_s / 6;
-	return fmax(variance_s2, 0) / (mean_s * mean_s);
+	return window_scv(&sum, tick_s * tick_s / 6);
 }
 
 static int rising(const void *a, const void *b)
@@ -314,7 +257,7 @@ static void read_latencies(const struct meter *meter, struct meter_load *out)
 
 void meter_read(struct meter *meter, struct meter_load *out)
 {
-	struct slot last = sum_back(meter, 0, 0);
+	struct window_sums last = window_sum(&meter->window, 0, 0);
 	double span_s = (double)last.span_ns / NS_PER_S;
 
 	*out = (struct meter_load){

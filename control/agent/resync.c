@@ -3,72 +3,88 @@
 #include "flows.h"
 #include <errno.h>
 #include <netinet/tcp.h>
+#include <stdlib.h>
 
 #define OPEN_STATES (1u << TCP_ESTABLISHED | 1u << TCP_CLOSE_WAIT)
 
 struct state {
-	struct kernel *kernel;
-	struct flows known, dumped;
+	struct flows open; /* seen: the service */
 	int (*service_of)(void *context, uint16_t port);
 	void *context;
-	int changes, err;
+	int err;
 };
 
-static void note_known(void *context, unsigned service, uint64_t cookie)
+static void take_open(struct state *state, uint64_t cookie, unsigned service)
 {
-	struct state *state = context;
-	struct flow *flow = flows_find(&state->known, cookie);
+	struct flow *flow = flows_find(&state->open, cookie);
 
 	if (!flow)
-		flow = flows_add(&state->known, cookie);
+		flow = flows_add(&state->open, cookie);
 	if (flow)
 		flow->seen = service;
 	else
 		state->err = -ENOMEM;
 }
 
-static void note_dumped(void *context, const struct source_socket *socket)
+static void take_dumped(void *context, const struct source_socket *socket)
 {
 	struct state *state = context;
 	int service = state->service_of(state->context, socket->port);
 
-	if (service < 0 || flows_find(&state->dumped, socket->cookie))
-		return;
-	if (!flows_add(&state->dumped, socket->cookie))
-		state->err = -ENOMEM;
-	else
-		state->changes += kernel_know(state->kernel, (unsigned)service, socket->cookie);
+	if (service >= 0)
+		take_open(state, socket->cookie, (unsigned)service);
 }
 
-/* Known before the dump and not in it: it has ended, though it may still be taken out itself. */
-static void forget_ended(struct state *state)
+/* In their order: what the dump has, or has not, of these does not matter then. */
+static void take_notes(struct state *state, const struct kernel_noted *noted)
 {
-	for (uint64_t i = 0; i <= state->known.mask; i++) {
-		const struct flow *flow = &state->known.slot[i];
+	for (unsigned i = 0; i < noted->notes; i++) {
+		const struct kernel_note *note = &noted->note[i];
+		struct flow *flow = flows_find(&state->open, note->cookie);
 
-		if (flow->cookie && !flows_find(&state->dumped, flow->cookie))
-			state->changes +=
-				kernel_forget(state->kernel, (unsigned)flow->seen, flow->cookie);
+		if (!note->ended)
+			take_open(state, note->cookie, note->service);
+		else if (flow)
+			flows_remove(&state->open, flow);
 	}
+}
+
+static int correct(struct state *state, struct kernel *kernel, const struct kernel_noted *noted)
+{
+	int64_t open[KERNEL_SERVICES_MAX] = {0};
+	int changes = 0;
+
+	for (uint64_t i = 0; i <= state->open.mask; i++)
+		if (state->open.slot[i].cookie)
+			open[state->open.slot[i].seen]++;
+	for (unsigned i = 0; i < KERNEL_SERVICES_MAX; i++) {
+		int64_t by = open[i] - noted->present[i];
+
+		if (by)
+			kernel_correct(kernel, i, by);
+		changes += (int)llabs(by);
+	}
+	return changes;
 }
 
 int resync(struct kernel *kernel, struct source *source,
 	   int (*service_of)(void *context, uint16_t port), void *context)
 {
-	struct state state = {.kernel = kernel, .service_of = service_of, .context = context};
-	int err = flows_init(&state.known);
+	struct state state = {.service_of = service_of, .context = context};
+	struct kernel_noted noted;
+	int err = flows_init(&state.open), lost;
 
+	if (err < 0)
+		return err;
+	kernel_note(kernel);
+	err = source_dump(source, OPEN_STATES, take_dumped, &state);
+	lost = kernel_noted(kernel, &noted);
 	if (!err)
-		err = flows_init(&state.dumped);
-	if (!err) {
-		kernel_each(kernel, note_known, &state);
-		err = source_dump(source, OPEN_STATES, note_dumped, &state);
-	}
+		err = lost ? lost : state.err;
 	if (!err)
-		err = state.err;
+		take_notes(&state, &noted);
 	if (!err)
-		forget_ended(&state);
-	flows_clear(&state.known);
-	flows_clear(&state.dumped);
-	return err ? err : state.changes;
+		err = state.err ? state.err : correct(&state, kernel, &noted);
+	flows_clear(&state.open);
+	return err;
 }

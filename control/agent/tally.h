@@ -27,4 +27,3 @@ void tally_histogram(struct tally *tally, uint64_t now_ns,
 		     const struct kernel_histogram *histogram);
 
 void tally_read(struct tally *tally, struct meter_load *out);
-uint32_t tally_present(const struct tally *tally);

@@ -13,6 +13,8 @@
 
 #define NS_PER_S 1000000000ull
 #define RESYNC_NS (10 * NS_PER_S)
+#define RESYNC_TIMES 4
+#define SAMPLE_NS (NS_PER_S / 10) /* by kernel: of who waits in the backlog */
 
 /* Still work for the service; then all in which the kernel keeps a full socket; listeners. */
 #define OPEN_STATES (1u << TCP_ESTABLISHED | 1u << TCP_CLOSE_WAIT)
@@ -35,7 +37,8 @@ struct watch {
 	struct source *listeners; /* of all, and connections of those by kernel */
 	struct kernel *kernel;	  /* NULL: none by it */
 	struct watched service[AGENT_SERVICES_MAX];
-	uint64_t missed, resync_ns;
+	uint64_t missed, resync_ns, sampled_ns;
+	bool in_line;		   /* kernel's numbers of connections, since `missed` */
 	bool dump_failed, dropped; /* told */
 };
 
@@ -252,26 +255,35 @@ static int read_listeners(struct watch *watch)
 	return source_dump(watch->listeners, LISTEN_STATES, take_listener, watch);
 }
 
-/* At first, and whenever an event was missed, but not more often than each ten seconds. */
+/*
+ * At first, and whenever an event was missed, but not more often than each ten seconds. An event
+ * may be on its way while the dump begins or ends: so until a dump finds nothing to put right.
+ */
 static void keep_in_line(struct watch *watch, uint64_t now_ns)
 {
 	uint64_t missed;
+	int wrong = 1;
 
 	if (watch->resync_ns && now_ns - watch->resync_ns < RESYNC_NS)
 		return;
 	missed = kernel_missed(watch->kernel);
-	if (watch->resync_ns && missed == watch->missed)
+	if (watch->in_line && missed == watch->missed)
 		return;
-	tell_dump(watch, resync(watch->kernel, watch->listeners, find_kernel_service, watch));
-	watch->missed = missed;
+	for (unsigned i = 0; i < RESYNC_TIMES && wrong; i++)
+		wrong = resync(watch->kernel, watch->listeners, find_kernel_service, watch);
+	tell_dump(watch, wrong);
 	watch->resync_ns = now_ns;
+	watch->missed = missed;
+	watch->in_line = wrong == 0;
 }
 
-static void step_kernel(struct watch *watch, uint64_t now_ns)
+static int sample_kernel(struct watch *watch, uint64_t now_ns)
 {
-	keep_in_line(watch, now_ns);
-	if (read_listeners(watch) < 0)
-		return;
+	int err = read_listeners(watch);
+
+	watch->sampled_ns = now_ns;
+	if (err < 0)
+		return err;
 	for (unsigned i = 0; i < watch->config->services; i++) {
 		struct watched *watched = &watch->service[i];
 		struct kernel_counts count;
@@ -280,6 +292,14 @@ static void step_kernel(struct watch *watch, uint64_t now_ns)
 			tally_tick(watched->tally, now_ns, &count, kernel_present(watch->kernel, i),
 				   watched->backlog);
 	}
+	return 0;
+}
+
+static void step_kernel(struct watch *watch, uint64_t now_ns)
+{
+	keep_in_line(watch, now_ns);
+	if (now_ns - watch->sampled_ns >= SAMPLE_NS)
+		(void)sample_kernel(watch, now_ns); /* the next one will do */
 }
 
 bool watch_samples(const struct watch *watch)
@@ -322,8 +342,9 @@ static void tell_listeners(struct watch *watch)
 
 void watch_refresh(struct watch *watch, uint64_t now_ns)
 {
-	if (!watch->listeners || read_listeners(watch) < 0)
-		return; /* the next step tells */
+	if (!watch->listeners ||
+	    (watch->kernel ? sample_kernel(watch, now_ns) : read_listeners(watch)) < 0)
+		return; /* the next report tells */
 	tell_listeners(watch);
 	for (unsigned i = 0; i < watch->config->services; i++) {
 		struct watched *watched = &watch->service[i];
@@ -356,7 +377,8 @@ uint32_t watch_present(const struct watch *watch, unsigned service)
 {
 	const struct watched *watched = &watch->service[service];
 
-	return watched->tally ? tally_present(watched->tally) : meter_present(watched->meter);
+	return watched->tally ? kernel_present(watch->kernel, service)
+			      : meter_present(watched->meter);
 }
 
 double watch_runqueue_s(const struct watch *watch, unsigned service)

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-3-Clause) */
 /*
- * Times every connection to the services' ports in one network namespace, from its
- * establishment to the moment when this side closes it. One table entry per open connection,
- * one number of them per service, the rest are sums per CPU.
- *
- * A connection that finds a free server when it comes does not wait for one, whatever comes later:
- * the time it takes is service time. Whether it finds one has nothing to do with its own work,
- * so that these are a fair sample.
+ * Counts every connection to the services' ports in one network namespace, and times it from
+ * its establishment to the moment when this side closes it. Sums per CPU, one number of present
+ * connections per service, and a table of start times that stays in the cache: entries are
+ * found by the socket's cookie, and those count up. A connection whose place is taken by an
+ * older one is counted, but not timed; that has nothing to do with its own work, and
+ * neither has whether it finds a free server when it comes. One that does waits for none, whatever
+ * comes later: its time is service time. So those timed are a fair sample; nearly always they
+ * are all.
  *
  * A tracing program is not entered again on a CPU where it runs: an event in an interrupt at
- * just that time is lost. The kernel counts those, and the agent then compares with a dump.
+ * just that time is lost. The kernel counts those, and the agent then compares with a dump,
+ * during which every event is noted.
  *
  * CO-RE: the few structs are declared by hand, with the members used; libbpf finds their
  * places in the running kernel.
@@ -22,10 +24,10 @@
 #include "kernel_map.h"
 
 #define PROTOCOL_TCP 6
-#define US_MAX (1u << 31) /* 36 minutes; its square fits into 64 bits four times */
+#define US_MAX (1ul << 31) /* 36 minutes; its square fits into 64 bits four times */
 
 /* netinet/tcp.h has them, but not for this target */
-enum { ESTABLISHED = 1, SYN_RECV = 3, CLOSE_WAIT = 8 };
+enum { ESTABLISHED = 1, CLOSE_WAIT = 8 };
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
@@ -53,19 +55,14 @@ struct sock {
 
 struct tcp_sock {
 	__u32 write_seq;
+	__u64 tcp_mstamp; /* us, CLOCK_MONOTONIC: when TCP last looked at the clock */
 };
 
 #pragma clang attribute pop
 
 struct kernel_filter filter;
-
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, KERNEL_FLOWS_MAX);
-	__type(key, __u64); /* socket cookie */
-	__type(value, struct kernel_flow);
-} flows SEC(".maps");
+struct kernel_notes notes SEC(".bss.notes");
+struct kernel_timed timed[KERNEL_TIMED] SEC(".bss.timed");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -80,6 +77,13 @@ struct {
 	__type(key, __u32);
 	__type(value, struct kernel_histogram);
 } histograms SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct kernel_read);
+} reads SEC(".maps");
 
 /* The service's number + 1; 0: not ours. */
 static __always_inline __u32 service_of(const struct sock *sk)
@@ -99,9 +103,34 @@ static __always_inline struct kernel_counts *counts_of(__u32 service)
 	return bpf_map_lookup_elem(&counts, &service);
 }
 
+/* Not often: only while the agent compares with a dump. */
+static __always_inline void note(__u64 cookie, __u32 service, __u32 ended)
+{
+	__u32 at = __sync_fetch_and_add(&notes.count, 1);
+
+	if (at < KERNEL_NOTES)
+		notes.note[at] = (struct kernel_note){cookie, service, ended};
+}
+
+/* TCP has just looked at the clock, for the packet that established the connection. */
+static __always_inline void time_from_now(struct sock *sk, __u64 cookie, __u64 waited)
+{
+	struct kernel_timed *slot = &timed[cookie & (KERNEL_TIMED - 1)];
+	struct tcp_sock *tcp = bpf_skc_to_tcp_sock(sk);
+	__u64 now_us;
+
+	if (!tcp)
+		return;
+	now_us = tcp->tcp_mstamp;
+	if (slot->cookie && now_us - slot->from_us < US_MAX)
+		return;
+	slot->from_us = now_us;
+	slot->waited = waited;
+	slot->cookie = cookie;
+}
+
 static __always_inline void flow_begin(struct sock *sk, __u32 service)
 {
-	struct kernel_flow flow = {.established_ns = bpf_ktime_get_ns(), .service = service};
 	struct kernel_counts *count = counts_of(service);
 	__u64 cookie = bpf_get_socket_cookie(sk);
 	__s64 others;
@@ -109,28 +138,24 @@ static __always_inline void flow_begin(struct sock *sk, __u32 service)
 	if (!count)
 		return;
 	service &= KERNEL_SERVICES_MAX - 1;
+	if (notes.wanted)
+		note(cookie, service, 0);
 	others = __sync_fetch_and_add(&filter.present[service], 1);
-	flow.waited = others >= filter.servers[service];
-	if (bpf_map_update_elem(&flows, &cookie, &flow, BPF_ANY) < 0) {
-		__sync_fetch_and_add(&filter.present[service], -1);
-		count->unknown++;
-	} else {
-		count->arrivals++;
-	}
+	count->arrivals++;
+	time_from_now(sk, cookie, others >= filter.servers[service]);
 }
 
-static __always_inline void add_sojourn(struct kernel_counts *count, const struct kernel_flow *flow,
-					__u64 now_ns)
+static __always_inline void add_sojourn(struct kernel_counts *count, __u32 service, __u64 us,
+					__u64 waited)
 {
-	struct kernel_histogram *histogram = bpf_map_lookup_elem(&histograms, &flow->service);
-	__u64 us = (now_ns - flow->established_ns) / 1000;
+	struct kernel_histogram *histogram = bpf_map_lookup_elem(&histograms, &service);
 	__u32 bucket = histogram_bucket(us);
 
 	count->sojourns++;
 	count->sojourn_us += us;
 	if (histogram && bucket < HISTOGRAM_BUCKETS)
 		histogram->bucket[bucket]++;
-	if (flow->waited)
+	if (waited)
 		return;
 	if (us > US_MAX)
 		us = US_MAX;
@@ -139,25 +164,23 @@ static __always_inline void add_sojourn(struct kernel_counts *count, const struc
 	count->alone_us2 += us * us;
 }
 
-static __always_inline void flow_end(struct sock *sk)
+static __always_inline void flow_end(struct sock *sk, __u32 service)
 {
+	struct kernel_counts *count = counts_of(service);
 	__u64 cookie = bpf_get_socket_cookie(sk);
-	struct kernel_flow *flow = bpf_map_lookup_elem(&flows, &cookie);
-	struct kernel_flow ended;
-	struct kernel_counts *count;
+	struct kernel_timed *slot = &timed[cookie & (KERNEL_TIMED - 1)];
 
-	if (!flow)
-		return;
-	ended = *flow;
-	if (bpf_map_delete_elem(&flows, &cookie) < 0)
-		return; /* the agent was faster, and counted it */
-	count = counts_of(ended.service);
 	if (!count)
 		return;
-	__sync_fetch_and_add(&filter.present[ended.service & (KERNEL_SERVICES_MAX - 1)], -1);
+	service &= KERNEL_SERVICES_MAX - 1;
+	if (notes.wanted)
+		note(cookie, service, 1);
+	__sync_fetch_and_add(&filter.present[service], -1);
 	count->completions++;
-	if (ended.established_ns)
-		add_sojourn(count, &ended, bpf_ktime_get_ns());
+	if (slot->cookie != cookie)
+		return;
+	slot->cookie = 0;
+	add_sojourn(count, service, bpf_ktime_get_ns() / 1000 - slot->from_us, slot->waited);
 }
 
 static __always_inline int is_open(int state)
@@ -165,19 +188,21 @@ static __always_inline int is_open(int state)
 	return state == ESTABLISHED || state == CLOSE_WAIT;
 }
 
-/* A connection that we accepted comes from SYN_RECV, one that we made from SYN_SENT. */
+/* As a dump would see it: all with the service's local port. */
 SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(state_changes, struct sock *sk, int from, int to)
 {
-	if (from == SYN_RECV && to == ESTABLISHED) {
-		__u32 service = service_of(sk);
+	__u32 service;
 
-		if (service)
-			flow_begin(sk, service - 1);
-	} else if (is_open(from) && !is_open(to)) {
-		if (service_of(sk))
-			flow_end(sk);
-	}
+	if (is_open(from) == is_open(to))
+		return 0;
+	service = service_of(sk);
+	if (!service)
+		return 0;
+	if (to == ESTABLISHED)
+		flow_begin(sk, service - 1);
+	else
+		flow_end(sk, service - 1);
 	return 0;
 }
 
@@ -188,21 +213,20 @@ int BPF_PROG(state_changes, struct sock *sk, int from, int to)
 SEC("tp_btf/tcp_rcv_space_adjust")
 int BPF_PROG(program_reads, struct sock *sk)
 {
+	__u32 service = service_of(sk);
 	struct kernel_counts *count;
-	struct kernel_flow *flow;
+	struct kernel_read *last;
 	struct tcp_sock *tcp;
-	__u64 cookie;
 
-	if (!service_of(sk))
+	if (!service)
 		return 0;
-	cookie = bpf_get_socket_cookie(sk);
-	flow = bpf_map_lookup_elem(&flows, &cookie);
+	last = bpf_sk_storage_get(&reads, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 	tcp = bpf_skc_to_tcp_sock(sk);
-	if (!flow || !tcp || (flow->read && flow->written == tcp->write_seq))
+	if (!last || !tcp || (last->any && last->written == tcp->write_seq))
 		return 0;
-	flow->read = 1;
-	flow->written = tcp->write_seq;
-	count = counts_of(flow->service);
+	last->any = 1;
+	last->written = tcp->write_seq;
+	count = counts_of(service - 1);
 	if (count)
 		count->requests++;
 	return 0;

@@ -10,7 +10,8 @@
 #include <linux/types.h>
 
 #define KERNEL_SERVICES_MAX 64
-#define KERNEL_FLOWS_MAX 262144
+#define KERNEL_TIMED 65536 /* a power of two; 1 MiB */
+#define KERNEL_NOTES 8192
 #define HISTOGRAM_BUCKETS 528
 
 struct kernel_filter {
@@ -18,23 +19,38 @@ struct kernel_filter {
 	__u32 net;		  /* inode number of the network namespace to watch */
 	__u8 service_of[1 << 16]; /* local port -> service + 1, 0: not ours */
 	__u32 servers[KERNEL_SERVICES_MAX];
-	/* both: rw, atomically. Connections in the table. */
+	/* both: rw, atomically. Connections that are open. */
 	__s64 present[KERNEL_SERVICES_MAX];
 };
 
-struct kernel_flow {
-	__u64 established_ns; /* 0: before we were there */
-	__u32 service;
-	__u8 waited;   /* there were as many others as servers when it came */
-	__u8 read;     /* the program has read from it */
-	__u32 written; /* write_seq at the last read */
+/* A connection being timed, at its cookie modulo the number of places. kernel: rw */
+struct kernel_timed {
+	__u64 cookie; /* 0: free */
+	__u64 from_us : 63;
+	__u64 waited : 1; /* there were as many others as servers when it came */
+};
+
+/* A connection that came or went while the agent compares with a dump. */
+struct kernel_note {
+	__u64 cookie;
+	__u32 service, ended;
+};
+
+struct kernel_notes {
+	__u32 wanted; /* agent: w, kernel: ro */
+	__u32 count;  /* kernel: rw, atomically; more than KERNEL_NOTES: the last are lost */
+	struct kernel_note note[KERNEL_NOTES];
+};
+
+/* Of a socket that was read from, if requests are counted. kernel: rw */
+struct kernel_read {
+	__u32 any, written; /* write_seq at the last read */
 };
 
 /* Per CPU, totals. kernel: w, agent: ro */
 struct kernel_counts {
 	__u64 arrivals, completions;
-	__u64 unknown;	/* arrivals that the table had no room for */
-	__u64 sojourns; /* completions of flows that we saw from their establishment on */
+	__u64 sojourns; /* completions of those that were timed */
 	__u64 sojourn_us;
 	__u64 alone; /* those of them that found a free server: sojourn is service */
 	__u64 alone_us, alone_us2;
