@@ -1,22 +1,26 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# bench-agent.sh [--json FILE]: what the agent costs while a service gets 20,000 new connections a
-# second, in percent of one core, by each way to watch them. Both ends of the connections are on
-# this host (scripts/lab/churn.c), in a namespace of its own.
+# bench-agent.sh [--json FILE]: what the agent costs its host while a service gets 20,000 new
+# connections a second (scripts/lab/churn.c, in a namespace of its own), in percent of one core,
+# by each way to watch them; in turns with none at all, so that a busy machine disturbs all alike.
+# Clients are elsewhere, behind a TUN interface; in the case `kernel, clients here` both ends
+# are this host's sockets, and BPF sees the events of both.
 #
-# Of each way, in turns with none at all so that a busy machine disturbs all alike:
 #   agent    CPU time of the agent's process
-#   kernel   what a connection costs more than without (CPU time of churn, in which all the
-#            kernel's work for loopback is done; medians), times 20,000
-#   programs for BPF, the run time that the kernel counts for our programs, clock reads included
+#   programs for BPF, the run time that the kernel counts for our programs, its clock reads included
+#   each     CPU time of a connection with it and without, all of the kernel's work for it included,
+#            and their ratio, with the standard error over the rounds
+#
+# cpu_percent is agent and programs together; the difference of `each` contains the programs
+# once more, what it takes to call them, and the machine's noise.
 set -euo pipefail
 
 . "$(dirname "$0")/lab/lab.sh"
 
 RATE=${RATE:-20000}
-ROUNDS=${ROUNDS:-5}
-SLICE_S=${SLICE_S:-3}
+ROUNDS=${ROUNDS:-12}
+SLICE_S=${SLICE_S:-2}
 PORT=8080
 LAB_ROLES=(a)
 JSON=
@@ -28,14 +32,17 @@ trap 'exit 130' INT TERM
 STATS=$(sysctl -n kernel.bpf_stats_enabled)
 
 prepare() {
+    local source
     mkdir -m 700 "$LAB_DIR"
     lab_identity $$ >"$LAB_DIR/owner"
     ip netns add "$(lab_ns a)"
     lab_in a ip link set lo up
+    lab_in a ip tuntap add churn0 mode tun
+    lab_in a ip addr add 10.9.0.1/16 dev churn0
+    lab_in a ip link set churn0 up
     lab_in a sysctl -qw net.ipv4.ip_local_port_range="1024 65535" net.ipv4.tcp_tw_reuse=1
     lab_key edge
     lab_key a
-    local source
     for source in kernel sockets; do
         cat >"$LAB_DIR/agent-$source.yaml" <<END
 key: $LAB_DIR/a.key
@@ -54,9 +61,14 @@ programs_ns() {
     cat /proc/"$1"/fdinfo/* 2>/dev/null | awk '/^run_time_ns/ { ns += $2 } END { print ns + 0 }'
 }
 
-# slice SOURCE: appends "CONNECTIONS_PER_S NS_EACH" of each second, and the agent's cost
+mean() {
+    awk '{ r += $1; e += $2 } END { print r / NR, e / NR }' "$1"
+}
+
+# slice CASE SOURCE [TUN]: appends "CONNECTIONS_PER_S NS_EACH" to each-CASE, and to cost-CASE the
+# agent's CPU time in ms, its programs' run time in ns, of so many ms
 slice() {
-    local source=$1 pid cpu_ms ns start_ns elapsed_ms
+    local name=$1 source=$2 pid cpu_ms ns start_ns elapsed_ms
     if [ "$source" != none ]; then
         : >"$LAB_DIR/agent-$source.err"
         lab_start "agent-$source" a "$LAB_BUILD/control/agent/suanlu-agent" \
@@ -67,57 +79,54 @@ slice() {
         ns=$(programs_ns "$pid")
     fi
     start_ns=$(date +%s%N)
-    lab_in a nice -n 19 "$LAB_TOOLS/churn" "$PORT" "$RATE" "$SLICE_S" >>"$LAB_DIR/churn-$source"
+    lab_in a nice -n 19 "$LAB_TOOLS/churn" "$PORT" "$RATE" "$SLICE_S" "${@:3}" >"$LAB_DIR/churn"
+    mean "$LAB_DIR/churn" >>"$LAB_DIR/each-$name"
     if [ "$source" != none ]; then
         elapsed_ms=$((($(date +%s%N) - start_ns) / 1000000))
         echo "$(($(lab_cpu_ms "agent-$source") - cpu_ms)) $(($(programs_ns "$pid") - ns)) $elapsed_ms" \
-            >>"$LAB_DIR/cost-$source"
+            >>"$LAB_DIR/cost-$name"
         lab_stop "agent-$source"
     fi
 }
 
-# median COLUMN FILE
-median() {
-    awk -v c="$1" '{ print $c }' "$2" | sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'
-}
-
-# figures SOURCE: one JSON object
+# figures CASE NONE TEXT: one JSON object; programs are those of the slices with the kernel's clock
 figures() {
-    local source=$1 each without
-    each=$(median 2 "$LAB_DIR/churn-$source")
-    without=$(median 2 "$LAB_DIR/churn-none")
-    awk -v source="$source" -v rate="$(median 1 "$LAB_DIR/churn-$source")" -v each="$each" \
-        -v without="$without" -v target="$RATE" '
-        { cpu += $1; ns += $2; ms += $3 }
+    paste "$LAB_DIR/each-$1" "$LAB_DIR/each-$2" | awk -v text="$3" -v cost="$LAB_DIR/cost-$1" \
+        -v clocked="$LAB_DIR/cost-$1-clocked" '
+        NF == 4 { rate += $1; with += $2; without += $4; d = $2 - $4; sum += d; sum2 += d * d; n++ }
         END {
+            while ((getline line <cost) > 0) { split(line, c, " "); cpu += c[1]; ms += c[3] }
+            while ((getline line <clocked) > 0) { split(line, c, " "); ns += c[2]; clocked_ms += c[3] }
             agent = cpu / ms * 100
-            kernel = (each - without) * target / 1e9 * 100
-            printf "{\"case\": \"agent-overhead\", \"source\": \"%s\", \"per_second\": %d, ", source, rate
-            printf "\"agent_percent\": %.2f, \"kernel_percent\": %.2f, ", agent, kernel
-            printf "\"ns_per_connection\": %d, \"without\": %d, ", each, without
-            printf "\"cpu_percent\": %.2f}\n", agent + (kernel > 0 ? kernel : 0)
-        }' "$LAB_DIR/cost-$source"
+            programs = clocked_ms ? ns / 1e6 / clocked_ms * 100 : 0
+            printf "{\"case\": \"agent-overhead\", \"source\": \"%s\", \"per_second\": %d, ", text, rate / n
+            printf "\"agent_percent\": %.2f, \"programs_percent\": %.2f, ", agent, programs
+            printf "\"ns_each\": %d, \"ns_without\": %d, ", with / n, without / n
+            printf "\"ns_more\": %d, \"ns_error\": %d, ", sum / n, sqrt((sum2 / n - (sum / n) ^ 2) / n)
+            printf "\"ratio\": %.4f, \"cpu_percent\": %.2f}\n", with / without, agent + programs
+        }'
 }
 
 prepare
 for _ in $(seq "$ROUNDS"); do
-    for source in none kernel sockets; do
-        slice "$source"
-    done
+    slice none none churn0
+    slice kernel kernel churn0
+    slice sockets sockets churn0
+    slice none-here none
+    slice kernel-here kernel
 done
-{ figures kernel; figures sockets; } >"$LAB_DIR/figures"
-
 # Once more with the kernel's own clock on the programs; it costs something itself.
-rm "$LAB_DIR/cost-kernel"
 sysctl -qw kernel.bpf_stats_enabled=1
-slice kernel
+slice kernel-clocked kernel churn0
+slice kernel-here-clocked kernel
 sysctl -qw kernel.bpf_stats_enabled="$STATS"
-awk -v rate="$(tail -n 1 "$LAB_DIR/churn-kernel" | cut -d' ' -f1)" '{
-    printf "{\"case\": \"agent-overhead\", \"source\": \"kernel, programs by their own clock\", "
-    printf "\"per_second\": %d, \"cpu_percent\": %.2f}\n", rate, $2 / 1e6 / $3 * 100 }' \
-    "$LAB_DIR/cost-kernel" >>"$LAB_DIR/figures"
 
-jq -r '"\(.source): \(.cpu_percent) % of a core at \(.per_second) connections/s" +
-    (if .agent_percent then " (agent \(.agent_percent), kernel \(.kernel_percent): " +
-        "\(.ns_per_connection) ns each instead of \(.without))" else "" end)' "$LAB_DIR/figures"
+{
+    figures kernel none "kernel"
+    figures kernel-here none-here "kernel, clients here"
+    figures sockets none "sockets"
+} >"$LAB_DIR/figures"
+jq -r '"\(.source): \(.cpu_percent) % of a core at \(.per_second) connections/s " +
+    "(agent \(.agent_percent), programs \(.programs_percent)); a connection takes " +
+    "\(.ns_each) ns instead of \(.ns_without): \(.ratio) x, +\(.ns_more) ± \(.ns_error) ns"' "$LAB_DIR/figures"
 [ -z "$JSON" ] || jq -s . "$LAB_DIR/figures" >"$JSON"

@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Short TCP connections at a steady rate, both ends in one thread on loopback: connect, a request,
- * an answer, close. For measuring what watching them costs: it prints each second how many
- * there were and the CPU time that each took, softirq work included, since on loopback
- * that is done in the sender's system call.
+ * Short TCP connections at a steady rate: connect, a request, an answer, close. For measuring
+ * what watching them costs: it prints each quarter of a second how many there were a second, and
+ * the CPU time that each took, softirq work included, since that is done in the sender's
+ * system call.
  *
- *	churn PORT PER_SECOND SECONDS
+ *	churn PORT PER_SECOND SECONDS [TUN]
+ *
+ * With TUN the clients are elsewhere, as far as this host's kernel can tell: their packets come
+ * in by that interface, and the least TCP that does it is here (tunnel.c). Else both ends
+ * are sockets of this host.
  */
+#include "tunnel.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <error.h>
@@ -17,8 +22,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define BATCH 20
+#define BATCH TUNNEL_BATCH
 #define NS_PER_S 1000000000ull
+#define TELL_NS (NS_PER_S / 4)
 
 static struct sockaddr_in at = {.sin_family = AF_INET};
 
@@ -33,9 +39,11 @@ static uint64_t now_ns(clockid_t clock)
 static int listener_open(void)
 {
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
+	struct sockaddr_in any = at;
 
+	any.sin_addr.s_addr = INADDR_ANY;
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	if (bind(fd, (struct sockaddr *)&at, sizeof(at)) < 0 || listen(fd, 4 * BATCH) < 0)
+	if (bind(fd, (struct sockaddr *)&any, sizeof(any)) < 0 || listen(fd, 4 * BATCH) < 0)
 		error(1, errno, "port %d", ntohs(at.sin_port));
 	return fd;
 }
@@ -45,7 +53,7 @@ static void client_open(int *fd)
 	*fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (*fd < 0 || connect(*fd, (struct sockaddr *)&at, sizeof(at)) < 0)
 		error(1, errno, "connect");
-	if (write(*fd, "GET / HTTP/1.1\r\n\r\n", 18) != 18)
+	if (write(*fd, TUNNEL_REQUEST, sizeof(TUNNEL_REQUEST) - 1) < 0)
 		error(1, errno, "request");
 }
 
@@ -61,7 +69,7 @@ static void serve(int listener)
 	close(fd);
 }
 
-static void batch_run(int listener)
+static void batch_here(int listener)
 {
 	int client[BATCH];
 	char text[64];
@@ -77,40 +85,69 @@ static void batch_run(int listener)
 	}
 }
 
+static void batch_elsewhere(int listener, struct tunnel *tunnel)
+{
+	tunnel_connect(tunnel);
+	for (unsigned i = 0; i < BATCH; i++)
+		serve(listener);
+	tunnel_close(tunnel);
+}
+
+static void batch_run(int listener, struct tunnel *tunnel)
+{
+	if (tunnel)
+		batch_elsewhere(listener, tunnel);
+	else
+		batch_here(listener);
+}
+
+struct told {
+	uint64_t at_ns, cpu_ns, done;
+};
+
+/* Since the last line. */
+static void tell(struct told *told, uint64_t now, uint64_t done)
+{
+	uint64_t cpu_ns = now_ns(CLOCK_PROCESS_CPUTIME_ID);
+
+	printf("%.0f %.0f\n", (double)(done - told->done) * 1e9 / (double)(now - told->at_ns),
+	       (double)(cpu_ns - told->cpu_ns) / (double)(done - told->done));
+	fflush(stdout);
+	*told = (struct told){now, cpu_ns, done};
+}
+
+static void wait_until(uint64_t due_ns)
+{
+	const struct timespec due = {(time_t)(due_ns / NS_PER_S), (long)(due_ns % NS_PER_S)};
+
+	clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &due, NULL);
+}
+
 int main(int argc, char **argv)
 {
-	uint64_t start_ns = now_ns(CLOCK_MONOTONIC), due_ns = start_ns, told_ns = start_ns, end_ns;
-	uint64_t cpu_ns = now_ns(CLOCK_PROCESS_CPUTIME_ID), done = 0;
+	struct tunnel *tunnel = NULL;
+	uint64_t due_ns, end_ns, now, done = 0;
+	struct told told;
 	unsigned per_s;
 	int listener;
 
-	if (argc != 4 || atoi(argv[2]) < BATCH)
-		error(1, 0, "usage: churn PORT PER_SECOND SECONDS");
+	if (argc < 4 || argc > 5 || atoi(argv[2]) < BATCH)
+		error(1, 0, "usage: churn PORT PER_SECOND SECONDS [TUN]");
 	at.sin_port = htons((uint16_t)atoi(argv[1]));
 	at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	per_s = (unsigned)atoi(argv[2]);
-	end_ns = start_ns + (uint64_t)atoi(argv[3]) * NS_PER_S;
 	listener = listener_open();
-	while (now_ns(CLOCK_MONOTONIC) < end_ns) {
-		uint64_t now = now_ns(CLOCK_MONOTONIC);
-
-		if (now - told_ns >= NS_PER_S) {
-			uint64_t used_ns = now_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu_ns;
-
-			printf("%.0f %.0f\n", (double)done * 1e9 / (double)(now - told_ns),
-			       (double)used_ns / (double)done);
-			fflush(stdout);
-			cpu_ns += used_ns;
-			told_ns = now;
-			done = 0;
-		}
-		if (now < due_ns) {
-			const struct timespec at_due = {(time_t)(due_ns / NS_PER_S),
-							(long)(due_ns % NS_PER_S)};
-
-			clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at_due, NULL);
-		}
-		batch_run(listener);
+	if (argc == 5)
+		tunnel = tunnel_open(argv[4], (uint16_t)atoi(argv[1]));
+	due_ns = now_ns(CLOCK_MONOTONIC);
+	end_ns = due_ns + (uint64_t)atoi(argv[3]) * NS_PER_S;
+	told = (struct told){due_ns, now_ns(CLOCK_PROCESS_CPUTIME_ID), 0};
+	while ((now = now_ns(CLOCK_MONOTONIC)) < end_ns) {
+		if (now - told.at_ns >= TELL_NS)
+			tell(&told, now, done);
+		if (now < due_ns)
+			wait_until(due_ns);
+		batch_run(listener, tunnel);
 		done += BATCH;
 		due_ns += BATCH * NS_PER_S / per_s;
 		if (due_ns + NS_PER_S / 10 < now) /* too slow: no burst afterwards */

@@ -62,7 +62,9 @@ def main():
     while True:
         signed = dict(fields(receiver.recv(2000)[HEADER_BYTES:]))
         now = time.monotonic()
-        for one in (load(value) for key, value in fields(signed[1]) if key == 10):
+        report = list(fields(signed[1]))
+        for one in (load(value) for key, value in report if key == 10):
+            one["measured_at_us"] = dict(report)[2]
             known[one["service"]] = (now, one)
         known = {name: entry for name, entry in known.items() if entry[0] > now - VALID_S}
         print(json.dumps({name: one for name, (_, one) in known.items()}), flush=True)
