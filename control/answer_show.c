@@ -143,8 +143,8 @@ json_t *answer_sites(const struct control *control)
 				  control->config->site[i].name, "state",
 				  state[state_site_state(&control->state, i, now_s)], "drained",
 				  site->drained, "age_ms", number(1000 * age_s), "delay_ms",
-				  number(1000 * control->config->site[i].delay_s), "labels",
-				  site_labels(control, i), "services", site_members(control, i)));
+				  number(1000 * site->delay_s), "labels", site_labels(control, i),
+				  "services", site_members(control, i)));
 	}
 	return list;
 }
@@ -157,12 +157,13 @@ static json_t *route_json(const struct control *control, unsigned service, unsig
 	char why[96];
 
 	routes_why(&control->routes, service, k, now_s, why, sizeof(why));
-	return json_pack(
-		"{s:s, s:s, s:o, s:o, s:o, s:o, s:b, s:s}", "service", s->name, "site", site->name,
-		"weight", number(routes_published_share(&control->routes, service, k)), "delay_ms",
-		number(1000 * site->delay_s), "response_ms", number(1000 * route->response_s[k]),
-		"marginal_ms", number(1000 * route->marginal_s[k]), "usable",
-		route->use[k] == ROUTES_USABLE, "why", why);
+	return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:b, s:s}", "service", s->name, "site",
+			 site->name, "weight",
+			 number(routes_published_share(&control->routes, service, k)), "delay_ms",
+			 number(1000 * control->state.site[s->site[k]].delay_s), "response_ms",
+			 number(1000 * route->response_s[k]), "marginal_ms",
+			 number(1000 * route->marginal_s[k]), "usable",
+			 route->use[k] == ROUTES_USABLE, "why", why);
 }
 
 json_t *answer_routes(const struct control *control)

@@ -69,13 +69,25 @@ static void carry_edge(struct state *to, unsigned i, struct state *from, unsigne
 	}
 }
 
+/* What was measured goes on counting where it still is. */
+static void carry_delay(struct state_site *site, const struct config_site *config)
+{
+	if (site->delay_at_s >= 0 && !config->delay_fixed &&
+	    !IN6_IS_ADDR_UNSPECIFIED(&config->reflector))
+		return;
+	site->delay_s = config->delay_s;
+	site->delay_at_s = -1;
+}
+
 void carry_state(struct state *to, struct state *from)
 {
 	for (unsigned i = 0; i < to->config->sites; i++) {
 		int before = state_find_site(from, to->config->site[i].name);
 
-		if (before >= 0)
-			to->site[i] = from->site[before];
+		if (before < 0)
+			continue;
+		to->site[i] = from->site[before];
+		carry_delay(&to->site[i], &to->config->site[i]);
 	}
 	for (unsigned i = 0; i < to->config->services; i++) {
 		int before = state_find_service(from, to->config->service[i].name);

@@ -11,6 +11,7 @@
 #include "config_bus.h"
 #include "config_check.h"
 #include "config_reload.h"
+#include "config_probes.h"
 #include "config_site.h"
 #include "config_value.h"
 
@@ -243,6 +244,7 @@ static int read_all(struct config_reader *reader, struct config *config)
 		CONFIG_FIELD("bus", config_set_bus, struct config, bus),
 		CONFIG_WHOLE("metrics", set_metrics),
 		CONFIG_FIELD("announce", config_set_announce, struct config, announce),
+		CONFIG_FIELD("probes", config_set_probes, struct config, probes),
 		CONFIG_WHOLE("services", set_services),
 		CONFIG_WHOLE("sites", set_sites),
 		CONFIG_WHOLE("edges", set_edges),
@@ -262,10 +264,13 @@ static int fill(struct config_reader *reader, struct config *config)
 	config->interval_ms = 50;
 	config->dataplane.pins = 1000000;
 	config->dataplane.huge_pages = true;
+	config->probes = (struct config_probes)CONFIG_PROBES_DEFAULT;
 	result = read_all(reader, config);
 	if (result == 0)
 		result = config_resolve_sites(reader, config);
-	return result < 0 ? result : config_check(reader, config);
+	if (result == 0)
+		result = config_check(reader, config);
+	return result < 0 ? result : config_check_probes(reader, config);
 }
 
 static int load(const char *file, const struct config *running, struct config **out,
@@ -324,6 +329,7 @@ void config_free(struct config *config)
 	free(config->service);
 	free(config->edge);
 	free(config->key_file);
+	free(config->probes.key_file);
 	free(config->run_dir);
 	free(config->user);
 	free(config);

@@ -49,6 +49,22 @@ static bool same_bus(const struct config *a, const struct config *b)
 	       same_text(one->credentials_file, two->credentials_file);
 }
 
+/* Its sockets are the node's address'. */
+static bool same_probe_address(const struct config *a, const struct config *b)
+{
+	return !a->probes.on || IN6_ARE_ADDR_EQUAL(&a->address, &b->address);
+}
+
+static bool same_probes(const struct config *a, const struct config *b)
+{
+	const struct config_probes *one = &a->probes, *two = &b->probes;
+
+	return one->on == two->on && one->interval_ms == two->interval_ms &&
+	       one->dead_ms == two->dead_ms && one->hold_ms == two->hold_ms &&
+	       one->hold_max_ms == two->hold_max_ms && one->synchronised == two->synchronised &&
+	       same_text(one->key_file, two->key_file);
+}
+
 static bool same_ports(const struct config *a, const struct config *b)
 {
 	const struct config_dataplane *one = &a->dataplane, *two = &b->dataplane;
@@ -90,6 +106,8 @@ int config_reload_check(struct config_reader *reader, const struct config *runni
 		{"bus", 0, 0, same_bus, CONTROL},
 		{"metrics.listen", MEMBER(metrics_listen), NULL, CONTROL},
 		{"announce", 0, 0, same_announce, CONTROL},
+		{"probes", 0, 0, same_probes, BOTH},
+		{"address", 0, 0, same_probe_address, BOTH},
 		{"dataplane.ports", 0, 0, same_ports, BOTH},
 		{"dataplane.cores", 0, 0, same_cores, BOTH},
 		{"dataplane.pins", MEMBER(dataplane.pins), NULL, BOTH},
@@ -129,7 +147,9 @@ bool config_same_site(const struct config_site *a, const struct config_site *b)
 	return same_text(a->name, b->name) && a->has_key == b->has_key &&
 	       memcmp(a->key, b->key, sizeof(a->key)) == 0 &&
 	       memcmp(a->via, b->via, sizeof(a->via)) == 0 && a->delay_s == b->delay_s &&
-	       a->servers == b->servers && same_names(a->label, a->labels, b->label, b->labels);
+	       a->delay_fixed == b->delay_fixed &&
+	       IN6_ARE_ADDR_EQUAL(&a->reflector, &b->reflector) && a->servers == b->servers &&
+	       same_names(a->label, a->labels, b->label, b->labels);
 }
 
 static bool same_service_alone(const struct config_service *a, const struct config_service *b)

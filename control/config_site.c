@@ -116,6 +116,8 @@ int config_set_site(struct config_reader *reader, const struct config_field *fie
 		CONFIG_WHOLE("deliver4", set_deliver4),
 		CONFIG_WHOLE("deliver6", set_deliver6),
 		CONFIG_RANGE("delay_ms", config_set_ms, struct config_site, delay_s, 0, 60000),
+		CONFIG_FIELD("delay_fixed", config_set_bool, struct config_site, delay_fixed),
+		CONFIG_FIELD("reflector", config_set_ipv6, struct config_site, reflector),
 		CONFIG_RANGE("servers", config_set_unsigned, struct config_site, servers, 1, 1e6),
 		CONFIG_WHOLE("labels", set_labels),
 	};

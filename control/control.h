@@ -5,6 +5,7 @@
  *
  *	UDP, bus -> ingest -> state -> routes -> link -> dataplane
  *	dataplane's counters -> demand -> state, other edges
+ *	dataplane's paths -> paths -> state
  *	routes, link -> announce -> kernel -> the operator's routing daemon
  *
  * A new configuration (reload.h) replaces what is shaped by the old one, between two events.
@@ -15,6 +16,7 @@
 #include "demand.h"
 #include "ingest_bus.h"
 #include "link.h"
+#include "paths.h"
 #include "routes.h"
 #include "rundir.h"
 
@@ -28,6 +30,7 @@ struct control {
 	struct demand demand;
 	struct routes routes;
 	struct link link;
+	struct paths paths;
 	struct ingest ingest;
 	struct ingest_bus bus;
 	struct announce announce;

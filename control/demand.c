@@ -174,8 +174,9 @@ void demand_publish(struct demand *demand)
 	/* A site that is drained here gets nothing from here: no path is said to it. */
 	for (unsigned i = 0; i < config->sites; i++)
 		if (!demand->state->site[i].drained)
-			demand->path[report.paths++] = (struct sl_path){
-				.site = config->site[i].name, .delay_s = config->site[i].delay_s};
+			demand->path[report.paths++] =
+				(struct sl_path){.site = config->site[i].name,
+						 .delay_s = demand->state->site[i].delay_s};
 	result = sl_publish(demand->publisher, &report);
 	if (result == -ENOTCONN) /* the bus tells that itself */
 		return;

@@ -60,6 +60,7 @@ void link_close(struct link *link)
 	disconnect(link);
 	if (link->retry)
 		event_free(link->retry);
+	free(link->path);
 	free(link->queue);
 	free(link->service);
 	*link = (struct link){.fd = -1};
@@ -201,6 +202,29 @@ static int send_queue(struct link *link)
 	return 1;
 }
 
+/* Paths are few and change seldom: one look at all of them. */
+static int send_paths(struct link *link)
+{
+	for (unsigned i = 0; i < link->paths; i++) {
+		struct link_path *path = &link->path[i];
+		struct sl_msg_path message = path->message;
+		int result;
+
+		if (!path->pending)
+			continue;
+		message.header = (struct sl_msg_header){SL_ROUTE_VERSION,
+							path->ended ? SL_MSG_PATH_END : SL_MSG_PATH,
+							sizeof(message), link->generation + 1};
+		result = send_message(link, &message, sizeof(message));
+		if (result <= 0)
+			return result;
+		path->pending = false;
+		if (path->ended)
+			link->path[i--] = link->path[--link->paths];
+	}
+	return 1;
+}
+
 static void flush(struct link *link)
 {
 	int result = 1;
@@ -213,6 +237,8 @@ static void flush(struct link *link)
 		result = send_node(link);
 		link->phase = result == 1 ? LINK_FILLING : LINK_NODE;
 	}
+	if (result == 1 && link->phase != LINK_DOWN)
+		result = send_paths(link);
 	if (result == 1 && link->phase != LINK_DOWN)
 		result = send_queue(link);
 	if (result == 1 && link->phase == LINK_FILLING) {
@@ -236,6 +262,8 @@ static void begin_update(struct link *link)
 		s->acknowledged = 0;
 		enqueue(link, i);
 	}
+	for (unsigned i = 0; i < link->paths; i++)
+		link->path[i].pending = true;
 	flush(link);
 }
 
@@ -415,6 +443,46 @@ void link_reload(struct link *link, struct link *next)
 	next->config = old.config;
 	next->service = old.service;
 	next->queue = old.queue;
+	link->path = next->path;
+	link->paths = next->paths;
+	next->path = old.path;
+	next->paths = old.paths;
 	if (link->phase != LINK_DOWN)
 		begin_update(link);
+}
+
+static struct link_path *find_path(const struct link *link, const struct sl_path_name *name)
+{
+	for (unsigned i = 0; i < link->paths; i++)
+		if (memcmp(&link->path[i].message.name, name, sizeof(*name)) == 0)
+			return &link->path[i];
+	return NULL;
+}
+
+int link_path(struct link *link, const struct sl_msg_path *message)
+{
+	struct link_path *path = find_path(link, &message->name), *more;
+
+	if (!path) {
+		more = reallocarray(link->path, link->paths + 1, sizeof(*more));
+		if (!more)
+			return -ENOMEM;
+		link->path = more;
+		path = &more[link->paths++];
+	}
+	*path = (struct link_path){.message = *message, .pending = true};
+	if (link->phase != LINK_DOWN)
+		flush(link);
+	return 0;
+}
+
+void link_path_end(struct link *link, const struct sl_path_name *name)
+{
+	struct link_path *path = find_path(link, name);
+
+	if (!path)
+		return;
+	path->ended = path->pending = true;
+	if (link->phase != LINK_DOWN)
+		flush(link);
 }

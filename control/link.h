@@ -26,6 +26,12 @@ struct link_service {
 	uint64_t cause_ns, sent_cause_ns; /* arrival of the report behind a change; 0: none */
 };
 
+/* A path that the dataplane is to probe, or has been told not to any more. */
+struct link_path {
+	struct sl_msg_path message;
+	bool pending, ended;
+};
+
 enum link_phase {
 	LINK_DOWN,
 	LINK_HELLO,   /* connected, HELLO is to be sent */
@@ -51,6 +57,8 @@ struct link {
 	struct link_service *service;
 	unsigned *queue; /* ring of pending services */
 	unsigned queued, first;
+	struct link_path *path;
+	unsigned paths;
 };
 
 int link_open(struct link *link, struct event_base *base, const struct config *config);
@@ -70,6 +78,10 @@ static inline bool link_is_up(const struct link *link)
 
 /* Connects, and goes on trying; before it, weights are only remembered. */
 void link_start(struct link *link);
+
+/* Probe this path, by its name; ways that changed take the place of those before. 0 or -ENOMEM. */
+int link_path(struct link *link, const struct sl_msg_path *message);
+void link_path_end(struct link *link, const struct sl_path_name *name);
 
 /* New weights of a service, by its config.service[].site order. cause_ns as in the struct. */
 void link_set(struct link *link, unsigned service, const uint32_t *weight, uint64_t cause_ns);

@@ -47,6 +47,7 @@ static int build(const struct control *control, struct control *next, struct con
 	if (control->ingest.verify)
 		result = ingest_verifier(&next->ingest.verify, next->config, &next->key, error);
 	if (result == 0 && (link_open(&next->link, control->base, next->config) < 0 ||
+			    paths_start(next->config, &next->link) < 0 ||
 			    announce_shape(&next->announce, next->config) < 0))
 		result = no_memory(error);
 	return result;

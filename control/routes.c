@@ -75,15 +75,14 @@ static void target_capacity(const struct routes *routes, unsigned service, struc
 
 static void target_nearest(const struct routes *routes, unsigned service, struct route *route)
 {
-	const struct config *config = routes->state->config;
-	const struct config_service *s = &config->service[service];
+	const struct config_service *s = &routes->state->config->service[service];
+	const struct state_site *site = routes->state->site;
 	int nearest = -1;
 
 	target_clear(route);
 	for (unsigned k = 0; k < s->sites; k++)
 		if (route->use[k] == ROUTES_USABLE &&
-		    (nearest < 0 ||
-		     config->site[s->site[k]].delay_s < config->site[s->site[nearest]].delay_s))
+		    (nearest < 0 || site[s->site[k]].delay_s < site[s->site[nearest]].delay_s))
 			nearest = (int)k;
 	if (nearest >= 0)
 		route->target[nearest] = 1;
@@ -149,7 +148,7 @@ static void describe_edge(const struct routes *routes, unsigned service, unsigne
 			out->delay_s[k] = other_delay_s(routes, service, k, (unsigned)edge, now_s);
 		else
 			out->delay_s[k] = route->use[k] == ROUTES_USABLE
-						  ? state->config->site[s->site[k]].delay_s
+						  ? state->site[s->site[k]].delay_s
 						  : INFINITY;
 	}
 }
@@ -302,7 +301,7 @@ static void predict(const struct routes *routes, unsigned service, struct route 
 	route->predicted_s = route->basis == ROUTES_NOTHING ? NAN : 0;
 	for (unsigned k = 0; k < s->sites; k++) {
 		const struct state_member *member = &state->service[service].member[k];
-		double delay_s = state->config->site[s->site[k]].delay_s;
+		double delay_s = state->site[s->site[k]].delay_s;
 		double arrivals = member->others_per_s + site[k].background_per_s +
 				  state->service[service].demand_per_s * route->share[k];
 		bool known = member->estimate.last_report_s >= 0;
@@ -330,7 +329,7 @@ static void judge(const struct routes *routes, unsigned service, struct route *r
 		double now = demand * route->weight[k] / ROUTES_WEIGHT_SUM;
 		double best = demand * route->target[k];
 
-		cost += (now - best) * state->config->site[s->site[k]].delay_s;
+		cost += (now - best) * state->site[s->site[k]].delay_s;
 		cost += (others + now) * queue_response_s(&site[k].queue, others + now);
 		cost -= (others + best) * queue_response_s(&site[k].queue, others + best);
 	}

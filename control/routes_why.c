@@ -64,8 +64,8 @@ void routes_why(const struct routes *routes, unsigned service, unsigned member, 
 		snprintf(out, bytes, "lacks label %s", state_lacks(state, service, site) ?: "");
 		break;
 	case ROUTES_DELAY:
-		snprintf(out, bytes, "delay %g ms over %g ms",
-			 1000 * state->config->site[site].delay_s, 1000 * s->max_delay_s);
+		snprintf(out, bytes, "delay %g ms over %g ms", 1000 * state->site[site].delay_s,
+			 1000 * s->max_delay_s);
 		break;
 	case ROUTES_SILENT:
 		snprintf(out, bytes, "silent for %.1f s", now_s - estimate->last_report_s);

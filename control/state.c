@@ -32,6 +32,8 @@ static int open_sites(struct state *state)
 		return -ENOMEM;
 	for (unsigned i = 0; i < config->sites; i++) {
 		state->site[i].last_report_s = -1;
+		state->site[i].delay_s = config->site[i].delay_s;
+		state->site[i].delay_at_s = -1;
 		if (name_add(&state->site_names, config->site[i].name, i) < 0)
 			return -ENOMEM;
 	}

@@ -14,7 +14,7 @@ static enum routes_use excluded(const struct state *state, unsigned service, uns
 		return ROUTES_DRAINED;
 	if (state_lacks(state, service, s->site[k]))
 		return ROUTES_LABEL;
-	if (state->config->site[s->site[k]].delay_s > s->max_delay_s)
+	if (state->site[s->site[k]].delay_s > s->max_delay_s)
 		return ROUTES_DELAY;
 	return ROUTES_USABLE;
 }

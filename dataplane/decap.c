@@ -15,7 +15,7 @@ static const uint8_t ecn_inwards[4][4] = {
 	[CE] = {[NOT_ECT] = CE, [ECT_0] = CE, [ECT_1] = CE, [CE] = CE},
 };
 
-static bool is_local(const struct decap_sids *sids, const uint8_t *address)
+bool decap_is_local(const struct decap_sids *sids, const uint8_t *address)
 {
 	for (unsigned i = 0; i < sids->sids; i++) {
 		const uint8_t *prefix = sids->prefix[i].s6_addr, *mask = sids->mask[i].s6_addr;
@@ -64,7 +64,7 @@ enum sl_verdict decap(const struct decap_sids *sids, struct packet *packet)
 	uint8_t protocol = packet->key.protocol;
 	enum sl_verdict verdict, ecn;
 
-	if (packet->key.family != 6 || !is_local(sids, packet->key.destination))
+	if (packet->key.family != 6 || !decap_is_local(sids, packet->key.destination))
 		return SL_VERDICT_NOT_LOCAL;
 	if (packet->srh != 0 && packet->data[packet->srh + SRH_SEGMENTS_LEFT] != 0)
 		return SL_VERDICT_BAD_SEGMENTS;

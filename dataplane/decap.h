@@ -26,5 +26,8 @@ struct decap_sids {
  */
 enum sl_verdict decap(const struct decap_sids *sids, struct packet *packet);
 
+/* Is this IPv6 address one of `sids`? */
+bool decap_is_local(const struct decap_sids *sids, const uint8_t *address);
+
 /* Adds prefix/bits. -ENOSPC, -EINVAL (bits > 128). */
 int decap_add(struct decap_sids *sids, const struct in6_addr *prefix, uint8_t bits);

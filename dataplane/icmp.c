@@ -100,12 +100,8 @@ static bool read_answerable(const struct icmp_received *about, struct header *he
 	       between_two_hosts(header);
 }
 
-/*
- * Back to where the frame came from, with its VLAN tags. Returns the header's length; 0 for
- * a frame to a group of hosts, which may not be answered, or from one, which cannot be.
- */
-static unsigned put_ethernet(uint8_t *out, unsigned room, const struct icmp_received *received,
-			     uint8_t family)
+unsigned icmp_put_ethernet(uint8_t *out, unsigned room, const struct icmp_received *received,
+			   uint8_t family)
 {
 	const uint8_t *frame = received->frame;
 	unsigned bytes = ETHER_BYTES;
@@ -203,7 +199,7 @@ unsigned icmp_error(uint8_t *out, unsigned room, const struct icmp_received *abo
 		return 0;
 	if (error == ICMP_ERROR_TOO_BIG && icmp_may_fragment(about->ip))
 		return 0;
-	ether = put_ethernet(out, room, about, header.family);
+	ether = icmp_put_ethernet(out, room, about, header.family);
 	ip = header.family == 4 ? IPV4_BYTES : IPV6_BYTES;
 	quoted = (header.family == 4 ? ICMP_IPV4_ERROR_MAX : ICMP_IPV6_ERROR_MAX) - ip - ICMP_BYTES;
 	quoted = RTE_MIN(quoted, header.total_bytes);
@@ -262,7 +258,7 @@ unsigned icmp_echo_reply(uint8_t *out, unsigned room, const struct icmp_received
 	bytes = header.total_bytes - header.l4;
 	if (echo[0] != (header.family == 4 ? ICMP4_ECHO : ICMP6_ECHO) || echo[1] != 0)
 		return 0;
-	ether = put_ethernet(out, room, request, header.family);
+	ether = icmp_put_ethernet(out, room, request, header.family);
 	ip = header.family == 4 ? IPV4_BYTES : IPV6_BYTES;
 	if (ether == 0 || ether + ip + bytes > room)
 		return 0;

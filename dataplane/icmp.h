@@ -60,6 +60,13 @@ bool icmp_may_fragment(const uint8_t *ip);
 unsigned icmp_echo_reply(uint8_t *out, unsigned room, const struct icmp_received *request);
 
 /*
+ * The Ethernet header back to where the frame came from, with its VLAN tags. Returns its length; 0
+ * for a frame to a group of hosts, which may not be answered, or from one, which cannot be.
+ */
+unsigned icmp_put_ethernet(uint8_t *out, unsigned room, const struct icmp_received *received,
+			   uint8_t family);
+
+/*
  * An ICMP error about a packet *from* a service address (so its destination is that address):
  * `key` becomes the flow that the quoted packet answered, client -> service, as parse would have
  * read it, to find that flow's pin. Eight quoted bytes of TCP or UDP are enough; quoted

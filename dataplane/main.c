@@ -9,6 +9,7 @@
 #include "messages.h"
 #include "nexthop.h"
 #include "path_mtu.h"
+#include "prober.h"
 #include "stats.h"
 #include "steer.h"
 #include "workers.h"
@@ -44,6 +45,7 @@ struct dataplane {
 	struct nexthop nexthop;
 	struct path_mtu path_mtu;
 	struct steer steer;
+	struct prober prober;
 	struct messages messages;
 	struct workers workers;
 	int timer, signals, lock;
@@ -170,7 +172,8 @@ static int tables_open(struct dataplane *dp)
 	}
 	nexthop_init(&dp->nexthop, netlink, &dp->ports, dp->routes);
 	steer_init(&dp->steer, &dp->ports);
-	return node_open(dp);
+	ret = node_open(dp);
+	return ret < 0 ? ret : prober_open(&dp->prober, dp->config, &dp->ports, dp->routes);
 }
 
 static int loop_open(struct dataplane *dp)
@@ -201,6 +204,7 @@ static void tick(struct dataplane *dp)
 	stats_heartbeat(dp->counters);
 	nexthop_tick(&dp->nexthop);
 	path_mtu_tick(&dp->path_mtu);
+	prober_tick(&dp->prober);
 	routes_reclaim(dp->routes);
 }
 
@@ -215,17 +219,21 @@ static bool on_signal(struct dataplane *dp)
 	return true;
 }
 
-#define FDS 5 /* besides those of messages */
+#define FDS (5 + PROBER_FDS) /* besides those of messages */
 
 static void loop(struct dataplane *dp)
 {
 	struct pollfd fds[FDS + 1 + MESSAGES_PEERS_MAX];
+	int probes[PROBER_FDS];
 
 	fds[0] = (struct pollfd){.fd = dp->signals, .events = POLLIN};
 	fds[1] = (struct pollfd){.fd = dp->timer, .events = POLLIN};
 	fds[2] = (struct pollfd){.fd = netlink_fd(dp->nexthop.netlink), .events = POLLIN};
+	prober_fds(&dp->prober, probes);
 	for (unsigned i = 0; i < 2; i++)
 		fds[3 + i] = (struct pollfd){.fd = dp->path_mtu.socket[i], .events = POLLIN};
+	for (unsigned i = 0; i < PROBER_FDS; i++)
+		fds[5 + i] = (struct pollfd){.fd = probes[i], .events = POLLIN};
 	for (;;) {
 		unsigned n = messages_poll(&dp->messages, fds + FDS);
 		if (poll(fds, FDS + n, -1) < 0 && errno != EINTR)
@@ -237,6 +245,8 @@ static void loop(struct dataplane *dp)
 		for (unsigned i = 0; i < 2; i++)
 			if (fds[3 + i].revents)
 				path_mtu_read(&dp->path_mtu, i);
+		if (fds[5].revents || fds[6].revents)
+			prober_turn(&dp->prober);
 		messages_ready(&dp->messages, fds + FDS, n);
 		if (fds[1].revents)
 			tick(dp);
@@ -249,6 +259,7 @@ static void teardown(struct dataplane *dp)
 	messages_close(&dp->messages);
 	ports_stop(&dp->ports);
 	path_mtu_close(&dp->path_mtu);
+	prober_close(&dp->prober);
 	netlink_close(dp->nexthop.netlink);
 	routes_destroy(dp->routes);
 	pin_file_close(&dp->pins);
@@ -274,11 +285,12 @@ static int dataplane_run(struct dataplane *dp, bool verbose)
 		ret = tables_open(dp);
 	if (ret == 0)
 		ret = workers_start(&dp->workers, &dp->ports, dp->routes, &dp->pins,
-				    dp->config->dataplane.busy_poll);
+				    &dp->prober.reflect.rule, dp->config->dataplane.busy_poll);
 	if (ret == 0)
 		ret = path_mtu_open(&dp->path_mtu, &dp->nexthop, &dp->workers);
 	if (ret == 0)
-		ret = messages_open(&dp->messages, dp->config->run_dir, dp->routes, &dp->workers);
+		ret = messages_open(&dp->messages, dp->config->run_dir, dp->routes, &dp->workers,
+				    &dp->prober);
 	if (ret == 0) {
 		warnx("node %s: %u ports, %u workers, %u pins (%u kept), hash %s", dp->config->node,
 		      dp->ports.ports, dp->workers.workers, dp->config->dataplane.pins,
@@ -321,7 +333,11 @@ int main(int argc, char **argv)
 		.parser = parse_option,
 		.doc = "Forwards compute requests by the routes of suanlu-control.",
 	};
-	static struct dataplane dp = {.messages.listen = -1, .path_mtu.socket = {-1, -1}};
+	static struct dataplane dp = {
+		.messages.listen = -1,
+		.path_mtu.socket = {-1, -1},
+		.prober = {.timer = -1, .packets = -1, .reflector = -1},
+	};
 	struct options options = {.config_file = SL_CONFIG_FILE};
 	struct config_error error;
 	int ret;

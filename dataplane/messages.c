@@ -18,12 +18,13 @@
 #define TURN 64
 
 int messages_open(struct messages *messages, const char *run_dir, struct routes *routes,
-		  const struct workers *workers)
+		  const struct workers *workers, struct prober *prober)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 
 	messages->routes = routes;
 	messages->workers = workers;
+	messages->prober = prober;
 	if (snprintf(messages->path, sizeof(messages->path), "%s/dataplane.sock", run_dir) >=
 	    (int)sizeof(messages->path)) {
 		warnx("run_dir '%s' is too long for a socket's path", run_dir);
@@ -119,9 +120,18 @@ static void take(struct messages *messages, int fd, const void *message, size_t 
 	switch (header->type) {
 	case SL_MSG_HELLO:
 		routes_hello(messages->routes);
+		prober_hello(messages->prober);
 		return;
 	case SL_MSG_SYNC:
 		routes_sync(messages->routes);
+		prober_sync(messages->prober);
+		return;
+	case SL_MSG_PATH:
+		if (prober_path(messages->prober, message, bytes, field) != SL_ACK_DONE)
+			warnx("warning: a path is refused: %s", field);
+		return;
+	case SL_MSG_PATH_END:
+		prober_path_end(messages->prober, message, bytes);
 		return;
 	case SL_MSG_TRACE:
 		answer_trace(messages, fd, message, bytes);

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "prober.h"
 #include "routes.h"
 #include "workers.h"
 #include <poll.h>
@@ -18,11 +19,12 @@ struct messages {
 	char path[108];
 	struct routes *routes;
 	const struct workers *workers;
+	struct prober *prober;
 };
 
 /* 0 or -errno, said on stderr. Replaces the socket that a killed dataplane left. */
 int messages_open(struct messages *messages, const char *run_dir, struct routes *routes,
-		  const struct workers *workers);
+		  const struct workers *workers, struct prober *prober);
 void messages_close(struct messages *messages);
 
 /* Fills in what to poll for, at most 1 + MESSAGES_PEERS_MAX; messages_ready takes the same array.

@@ -154,3 +154,32 @@ enum sl_ack_status route_check_withdraw(const struct sl_msg_withdraw *message, s
 		return wrong(field, "service");
 	return SL_ACK_DONE;
 }
+
+/* Transit nodes come first to last, without a gap. */
+static bool path_name_ok(const struct sl_path_name *name)
+{
+	bool more = true;
+
+	for (unsigned i = 0; i < SL_TRANSITS_MAX; i++) {
+		if (name->transit[i][0] ? !more || !name_ok(name->transit[i])
+					: name->transit[i][SL_NAME_MAX - 1] != 0)
+			return false;
+		more = name->transit[i][0];
+	}
+	return name_ok(name->end);
+}
+
+enum sl_ack_status route_check_path(const struct sl_msg_path *message, size_t bytes,
+				    char field[SL_NAME_MAX])
+{
+	if (bytes != sizeof(*message))
+		return wrong(field, "length");
+	if (!path_name_ok(&message->name))
+		return wrong(field, "name");
+	if (!is_unicast(&message->reflector) || IN6_IS_ADDR_V4MAPPED(&message->reflector))
+		return wrong(field, "reflector");
+	for (unsigned family = 0; family < SL_INNER_FAMILIES; family++)
+		if (!via_ok(&message->via[family]))
+			return wrong(field, "via");
+	return SL_ACK_DONE;
+}

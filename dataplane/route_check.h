@@ -17,3 +17,5 @@ enum sl_ack_status route_check_node(const struct sl_msg_node *message, size_t by
 				    char field[SL_NAME_MAX]);
 enum sl_ack_status route_check_withdraw(const struct sl_msg_withdraw *message, size_t bytes,
 					char field[SL_NAME_MAX]);
+enum sl_ack_status route_check_path(const struct sl_msg_path *message, size_t bytes,
+				    char field[SL_NAME_MAX]);

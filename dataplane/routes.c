@@ -100,6 +100,21 @@ void routes_set_encap(struct routes *routes, unsigned target, struct encap *enca
 		retire(routes, old, false);
 }
 
+int routes_way(struct routes *routes, const struct sl_via *via, uint8_t family)
+{
+	int slot = target_slot(routes, via, family);
+
+	if (slot > 0)
+		routes->target[slot].references++;
+	return slot;
+}
+
+void routes_way_release(struct routes *routes, unsigned target)
+{
+	if (target > 0)
+		routes->target[target].references--;
+}
+
 static void member_set(struct routes *routes, unsigned slot, struct member member)
 {
 	struct member old = routes->member[slot];

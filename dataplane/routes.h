@@ -99,6 +99,13 @@ enum sl_ack_status routes_node(struct routes *routes, const struct sl_msg_node *
 void routes_hello(struct routes *routes); /* a full update begins */
 void routes_sync(struct routes *routes);  /* it ends: withdraw what it did not name */
 
+/*
+ * The target of a way that something else than a service uses (probes): kept, with its next hop,
+ * until it is released. 0: no way. -1: the table is full.
+ */
+int routes_way(struct routes *routes, const struct sl_via *via, uint8_t family);
+void routes_way_release(struct routes *routes, unsigned target);
+
 /* A target's headers changed (next hop found, lost, moved). Takes over `encap` (rte_malloc). */
 void routes_set_encap(struct routes *routes, unsigned target, struct encap *encap);
 

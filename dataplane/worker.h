@@ -17,6 +17,7 @@
 #include "icmp.h"
 #include "pin.h"
 #include "port.h"
+#include "reflect_frame.h"
 #include "routes.h"
 
 #define WORKER_BURST 64
@@ -35,6 +36,9 @@ struct rare {
 	struct icmp_limiter pinned;  /* errors that go to the site of their flow */
 	struct icmp_limiter relayed; /* errors that go to all sites */
 	struct icmp_limiter echo;
+	struct icmp_limiter probes;
+	const struct reflect_rule *reflect;
+	struct reflector reflector;
 	struct fragments fragments;
 };
 

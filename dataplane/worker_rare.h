@@ -315,6 +315,48 @@ static COLD void enter_icmp(struct worker *w, struct burst *b, struct passing *p
 
 #include "worker_fragment.h"
 
+/* --- STAMP probes that came through the overlay --- */
+
+static bool is_probe(const struct worker *w, const struct packet *packet)
+{
+	const struct reflect_rule *rule = w->rare->reflect;
+	const struct flow_key *key = &packet->key;
+
+	return rule->on && key->protocol == IPPROTO_UDP && key->family == 6 &&
+	       key->destination_port == rte_cpu_to_be_16(STAMP_PORT) &&
+	       (memcmp(key->destination, &rule->address, sizeof(rule->address)) == 0 ||
+		decap_is_local(w->routes->sids, key->destination));
+}
+
+/* False if it is none that we answer: then it is for no service. */
+static COLD bool enter_probe(struct worker *w, struct burst *b, const struct passing *p,
+			     const struct packet *packet)
+{
+	uint8_t out[RTE_MBUF_DEFAULT_BUF_SIZE];
+	struct icmp_received probe = received(p);
+	enum sl_verdict verdict = SL_VERDICT_PROBE_ANSWERED;
+	struct timespec ts;
+	unsigned bytes;
+
+	if (!is_probe(w, packet))
+		return false;
+	clock_gettime(CLOCK_REALTIME, &ts);
+	probe.ip = packet->data + packet->l3;
+	probe.ip_bytes = packet->l3_bytes;
+	if (!may_send(w, &w->rare->probes, probe.ip)) {
+		drop(w, p->mbuf, SL_VERDICT_RATE_LIMITED);
+		return true;
+	}
+	bytes = reflect_frame(&w->rare->reflector, w->rare->reflect, out, sizeof(out), &probe,
+			      packet->l4 - packet->l3, ts.tv_sec * 1000000000LL + ts.tv_nsec);
+	if (bytes == 0)
+		return false;
+	if (!send_back(w, b, p->mbuf, out, bytes))
+		verdict = SL_VERDICT_TX_FULL;
+	w->counters->verdict[verdict]++;
+	return true;
+}
+
 /* All that enter_any does not let enter. */
 static COLD void enter_rare(struct worker *w, struct passing *p, struct packet *packet,
 			    enum sl_verdict verdict)
@@ -328,7 +370,7 @@ static COLD void enter_rare(struct worker *w, struct passing *p, struct packet *
 		p->l3_bytes = packet->l3_bytes;
 		p->family = packet->key.family == 4 ? SL_INNER_IPV4 : SL_INNER_IPV6;
 		enter_icmp(w, b, p);
-	} else {
+	} else if (verdict != SL_VERDICT_NO_SERVICE || !enter_probe(w, b, p, packet)) {
 		drop(w, p->mbuf, verdict);
 	}
 }

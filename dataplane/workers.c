@@ -40,7 +40,7 @@ static int sleep_open(struct workers *workers)
 }
 
 /* A second's messages at most, a burst of them, and the same for each group of sources. */
-static struct rare *rare_create(void)
+static struct rare *rare_create(const struct reflect_rule *reflect)
 {
 	struct rare *rare = rte_zmalloc("rare", sizeof(*rare), RTE_CACHE_LINE_SIZE);
 
@@ -52,11 +52,13 @@ static struct rare *rare_create(void)
 	icmp_limiter_init(&rare->pinned, 20000, 2000, 2000, 200);
 	icmp_limiter_init(&rare->relayed, 200, 50, 20, 10);
 	icmp_limiter_init(&rare->echo, 2000, 400, 100, 50);
+	icmp_limiter_init(&rare->probes, 200000, 4000, 20000, 2000);
+	rare->reflect = reflect;
 	return rare;
 }
 
 int workers_start(struct workers *workers, const struct ports *ports, struct routes *routes,
-		  const struct pin_file *pins, bool busy_poll)
+		  const struct pin_file *pins, const struct reflect_rule *reflect, bool busy_poll)
 {
 	int ret = sleep_open(workers);
 	unsigned lcore;
@@ -78,7 +80,7 @@ int workers_start(struct workers *workers, const struct ports *ports, struct rou
 			.random = rte_rand() | 1,
 			.index = i,
 			.sleep_fd = busy_poll ? -1 : workers->epoll,
-			.rare = rare_create(),
+			.rare = rare_create(reflect),
 		};
 		if (!w->rare)
 			return -ENOMEM;

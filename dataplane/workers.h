@@ -16,7 +16,7 @@ struct workers {
 
 /* One worker on each lcore but the main one. 0 or -errno, said on stderr. */
 int workers_start(struct workers *workers, const struct ports *ports, struct routes *routes,
-		  const struct pin_file *pins, bool busy_poll);
+		  const struct pin_file *pins, const struct reflect_rule *reflect, bool busy_poll);
 void workers_stop(struct workers *workers);
 
 /* Renews their clock, once a second. */

@@ -33,13 +33,14 @@ declare -A PARSERS=(
     [outer_error]="dataplane/outer_error.c"
     [fragment]="dataplane/fragment.c dataplane/header.c"
     [route]="dataplane/route_check.c"
+    [stamp]="dataplane/stamp.c dataplane/reflector.c dataplane/reflect_frame.c"
     [telemetry]="control/telemetry/verify.c control/telemetry/plausible.c"
     [subject]="control/telemetry/subject.c"
     [config]="control/config.c control/config_announce.c control/config_bus.c control/config_check.c control/config_site.c control/config_value.c control/config_yaml.c"
     [netlink]="dataplane/netlink_parse.c"
     [request]="control/answer.c"
 )
-[ ${#TARGETS[@]} -gt 0 ] || TARGETS=(parse icmp outer_error fragment route telemetry subject config netlink request)
+[ ${#TARGETS[@]} -gt 0 ] || TARGETS=(parse icmp outer_error fragment route stamp telemetry subject config netlink request)
 for target in "${TARGETS[@]}"; do
     [ -n "${PARSERS[$target]:-}" ] || { echo "no target '$target'; there are: ${!PARSERS[*]}" >&2; exit 2; }
 done

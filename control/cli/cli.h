@@ -24,5 +24,7 @@ int trace_command(struct cli *cli, int argc, char **argv);
 int drain_command(struct cli *cli, int argc, char **argv);
 int undrain_command(struct cli *cli, int argc, char **argv);
 int reload_command(struct cli *cli, int argc, char **argv);
+int probe_command(struct cli *cli, int argc, char **argv);
+int reflect_command(struct cli *cli, int argc, char **argv);
 int publish_command(struct cli *cli, int argc, char **argv);
 int simulate_command(struct cli *cli, int argc, char **argv);

@@ -14,9 +14,10 @@ struct command {
 };
 
 static const struct command commands[] = {
-	{"check", check_command},   {"keygen", keygen_command},	  {"show", show_command},
-	{"trace", trace_command},   {"drain", drain_command},	  {"undrain", undrain_command},
-	{"reload", reload_command}, {"publish", publish_command}, {"simulate", simulate_command},
+	{"check", check_command},     {"keygen", keygen_command},     {"show", show_command},
+	{"trace", trace_command},     {"drain", drain_command},	      {"undrain", undrain_command},
+	{"reload", reload_command},   {"probe", probe_command},	      {"reflect", reflect_command},
+	{"publish", publish_command}, {"simulate", simulate_command},
 };
 
 struct arguments {
@@ -89,11 +90,14 @@ static const struct argp main_argp = {
 	.doc = "Looks after a suanlu node.\v"
 	       "check FILE        is this configuration right?\n"
 	       "keygen FILE       a new key pair\n"
-	       "show WHAT         services, sites, routes, counters, reports, neighbours, status\n"
+	       "show WHAT         services, sites, routes, paths, counters, reports, neighbours,\n"
+	       "                  status\n"
 	       "trace [tcp|udp] SRC:PORT DST:PORT\n"
 	       "                  where does this flow go, and why?\n"
 	       "drain SITE        no new flows to a site; undrain SITE takes that back\n"
 	       "reload            read the configuration again, all of it or nothing\n"
+	       "probe SITE        a path's delay, jitter and loss, second by second\n"
+	       "reflect           answers probes (STAMP) where no dataplane does\n"
 	       "publish           tell edges the load of a service\n"
 	       "simulate SCENARIO what would happen: other sites, demand, failures\n\n"
 	       "suanlu COMMAND --help says more.",

@@ -297,9 +297,9 @@ static const struct argp_child children[] = {{&cli_argp, 0, NULL, 0}, {0}};
 static const struct argp show_argp = {
 	.options = options,
 	.parser = parse,
-	.args_doc = "services|sites|routes|counters|reports|neighbours|status",
-	.doc = "Shows what the node knows and does. Counters are read from shared memory and "
-	       "neighbours from the dataplane; the rest is asked of suanlu-control.",
+	.args_doc = "services|sites|routes|paths|counters|reports|neighbours|status",
+	.doc = "Shows what the node knows and does. Counters and paths are read from shared memory "
+	       "and neighbours from the dataplane; the rest is asked of suanlu-control.",
 	.children = children,
 };
 
@@ -310,12 +310,15 @@ int show_command(struct cli *cli, int argc, char **argv)
 	argp_parse(&show_argp, argc, argv, 0, NULL, &show);
 	if (strcmp(show.what, "counters") == 0)
 		return counters_show(cli, show.json, show.all);
+	if (strcmp(show.what, "paths") == 0)
+		return paths_show(cli, show.json);
 	if (strcmp(show.what, "neighbours") == 0)
 		return neighbours_show(cli, show.json);
 	for (size_t i = 0; i < sizeof(views) / sizeof(views[0]); i++)
 		if (strcmp(show.what, views[i].what) == 0)
 			return show_view(&show, i);
-	return cli_fail("show: expected services, sites, routes, counters, reports, neighbours or "
-			"status, found '%s'",
-			show.what);
+	return cli_fail(
+		"show: expected services, sites, routes, paths, counters, reports, neighbours or "
+		"status, found '%s'",
+		show.what);
 }

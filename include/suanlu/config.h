@@ -21,6 +21,7 @@
 #define SL_KEY_BYTES 32 /* Ed25519 public key */
 #define SL_PORTS_MAX 16
 #define SL_LABELS_MAX 16
+#define SL_PROBE_KEY_MAX 128 /* bytes */
 
 struct config_dataplane {
 	char (*port)[16]; /* interface names */
@@ -39,7 +40,9 @@ struct config_site {
 	bool has_key; /* no key: its load stays unknown */
 	uint8_t key[SL_KEY_BYTES];
 	struct sl_via via[SL_INNER_FAMILIES];
-	double delay_s;	  /* one way, from this node */
+	double delay_s;		   /* one way, from this node: until it is measured */
+	bool delay_fixed;	   /* also then */
+	struct in6_addr reflector; /* STAMP, reached by the site's own way; :: none */
 	uint32_t servers; /* parallel servers it may claim at most, and is taken to have until it
 			     reports */
 	char (*label)[SL_NAME_MAX];
@@ -80,6 +83,17 @@ struct config_announce {
 	char interface[16]; /* empty: blackhole */
 };
 
+/* How paths are measured: STAMP, RFC 8762. This node answers the probes of others too. */
+struct config_probes {
+	bool on; /* there is a `probes:` section, or something to be probed */
+	uint32_t interval_ms;
+	uint32_t dead_ms; /* a path that is silent for so long takes no flow */
+	uint32_t hold_ms; /* and none for so long after its first answer; at repeated deaths more */
+	uint32_t hold_max_ms;
+	bool synchronised; /* clocks are: one-way delays instead of half round trips */
+	char *key_file;	   /* secret of the authenticated mode, base64; NULL: unauthenticated */
+};
+
 enum config_steering {
 	CONFIG_STEERING_OPTIMAL, /* the solver */
 	CONFIG_STEERING_NEAREST, /* least path delay among the usable, for contrast */
@@ -94,6 +108,7 @@ struct config {
 	enum config_steering steering;
 	struct config_dataplane dataplane;
 	struct config_announce announce;
+	struct config_probes probes;
 	struct sockaddr_storage telemetry_listen; /* UDP; ss_family 0: none */
 	struct sl_bus bus;			  /* no servers: none */
 	struct sockaddr_storage metrics_listen;	  /* TCP, HTTP; ss_family 0: none */
@@ -129,3 +144,7 @@ bool config_same_site(const struct config_site *a, const struct config_site *b);
 bool config_same_edge(const struct config_edge *a, const struct config_edge *b);
 
 void config_free(struct config *config);
+
+/* The secret in `file`: its bytes, at least 16, or -errno with `why` and the remedy. */
+int config_probe_key(const char *file, uint8_t secret[SL_PROBE_KEY_MAX], char *why,
+		     size_t why_bytes);

@@ -46,7 +46,8 @@
 	X(ICMP_RELAYED, "icmp-relayed", "an ICMP error, to all sites that may have its flow") \
 	X(RATE_LIMITED, "rate-limited", "ICMP beyond its rate")                               \
 	X(FRAGMENT_LATE, "fragment-late", "a fragment whose first one did not come in time")  \
-	X(CONGESTED, "congested", "met congestion in the overlay, its sender knows no ECN")
+	X(CONGESTED, "congested", "met congestion in the overlay, its sender knows no ECN")   \
+	X(PROBE_ANSWERED, "probe-answered", "a STAMP probe, answered")
 
 enum sl_verdict {
 #define X(name, text, what) SL_VERDICT_##name,

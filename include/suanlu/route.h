@@ -19,13 +19,15 @@
 #include <netinet/in.h>
 #include <stdint.h>
 
-#define SL_ROUTE_VERSION 1
+#define SL_ROUTE_VERSION 2
 
 #define SL_NAME_MAX 32 /* bytes with the final NUL: service, site and node names */
 #define SL_SERVICES_MAX 4096
 #define SL_CANDIDATES_MAX 64 /* sites per service */
 #define SL_SEGMENTS_MAX 3    /* two transit nodes and the site */
 #define SL_SIDS_MAX 16	     /* of a node's own */
+#define SL_TRANSITS_MAX (SL_SEGMENTS_MAX - 1)
+#define SL_PATHS_MAX 1024 /* that are probed */
 
 enum sl_msg_type {
 	SL_MSG_HELLO = 1, /* control -> dataplane: header only, opens a full update */
@@ -38,6 +40,8 @@ enum sl_msg_type {
 	SL_MSG_STATE,	  /* CLI -> dataplane: header only, asks for next-hop states */
 	SL_MSG_TARGETS,	  /* dataplane -> CLI: struct sl_msg_targets, one per 64 targets */
 	SL_MSG_NODE,	  /* control -> dataplane: struct sl_msg_node, acknowledged */
+	SL_MSG_PATH,	  /* control -> dataplane: struct sl_msg_path, not acknowledged */
+	SL_MSG_PATH_END,  /* the same, of a path that is not to be probed any more */
 };
 
 struct sl_msg_header {
@@ -126,6 +130,25 @@ struct sl_msg_node {
 	struct sl_sid sid[SL_SIDS_MAX];
 };
 _Static_assert(sizeof(struct sl_msg_node) == 40 + SL_SIDS_MAX * 24, "node message");
+/* A path's name: where it ends, and what it passes on the way there. */
+struct sl_path_name {
+	char end[SL_NAME_MAX];			    /* site or transit node */
+	char transit[SL_TRANSITS_MAX][SL_NAME_MAX]; /* in travel order; "": none */
+};
+_Static_assert(sizeof(struct sl_path_name) == 96, "path name");
+
+/*
+ * Probe this path by STAMP: packets to the reflector travel as those to the site do. SL_MSG_SYNC
+ * ends the paths that were not named since SL_MSG_HELLO. What the dataplane refuses it logs, and
+ * it has no slot in suanlu/paths.h.
+ */
+struct sl_msg_path {
+	struct sl_msg_header header;
+	struct sl_path_name name;
+	struct in6_addr reflector;	      /* IPv6 */
+	struct sl_via via[SL_INNER_FAMILIES]; /* probes go by that of the reflector's family */
+};
+_Static_assert(sizeof(struct sl_msg_path) == 240, "path message");
 
 struct sl_msg_withdraw {
 	struct sl_msg_header header;

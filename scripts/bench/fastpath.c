@@ -209,7 +209,9 @@ int main(int argc, char **argv)
 	for (uint16_t port = 0; port < PORTS; port++)
 		if (rte_eth_dev_start(port) < 0)
 			errx(1, "port %u does not start", port);
-	if (workers_start(&bench.workers, &bench.ports, bench.routes, &bench.pins, true) < 0)
+	static const struct reflect_rule no_reflector;
+	if (workers_start(&bench.workers, &bench.ports, bench.routes, &bench.pins, &no_reflector,
+			  true) < 0)
 		errx(1, "workers");
 	if (strcmp(bench.name, "swap") == 0)
 		churn(&bench);

@@ -6,7 +6,8 @@
 #
 # Nodes: edge (steers) and gate (the gateway of site c). Each has a configuration
 # $LAB_DIR/NODE.yaml and a run directory $LAB_DIR/NODE; processes are named dataplane-NODE,
-# control-NODE, server-SITE, agent-SITE. LAB_MORE_SERVICES: YAML of services beside infer and stream.
+# control-NODE, server-SITE, agent-SITE, reflector-SITE. LAB_MORE_SERVICES: YAML of services beside
+# infer and stream. LAB_PROBES: YAML of how paths are measured; unset: delays are configured.
 # LAB_BUS: the value of `bus`, in place of UDP.
 # shellcheck disable=SC2153 # LAB_* are lab.sh's
 
@@ -46,6 +47,7 @@ metrics:
   listen: "127.0.0.1:9801"
 ${LAB_USER:+user: $LAB_USER}
 ${LAB_ANNOUNCE:+announce: $LAB_ANNOUNCE}
+${LAB_PROBES:+probes: $LAB_PROBES}
 services:
   - name: infer
     ipv4: $LAB_IPV4
@@ -63,18 +65,21 @@ ${LAB_MORE_SERVICES:-}
 sites:
   - name: a
     key: $(lab_public a)
+    ${LAB_PROBES:+reflector: fc00:a::1}
     sid4: "fc00:a:0:4::"
     sid6: "fc00:a:0:6::"
     delay_ms: ${LAB_DELAYS_MS[0]}
     servers: 256
   - name: b
     key: $(lab_public b)
+    ${LAB_PROBES:+reflector: fc00:b::1}
     sid4: "fc00:b:0:4::"
     sid6: "fc00:b:0:6::"
     delay_ms: ${LAB_DELAYS_MS[1]}
     servers: 256
   - name: c
     key: $(lab_public c)
+    ${LAB_PROBES:+reflector: fc00:c::1}
     sid: "fc00:c:0:46::1"
     delay_ms: ${LAB_DELAYS_MS[2]}
     servers: 256
@@ -85,6 +90,7 @@ END
 lab_config_gateway() {
     cat >"$LAB_DIR/gate.yaml" <<END
 node: gate
+address: fc00:c::1
 run_dir: $LAB_DIR/gate
 dataplane:
   ports: [o0, i0]
@@ -93,6 +99,7 @@ dataplane:
   sids: ["fc00:c:0:46::/64"]
 metrics:
   listen: "127.0.0.1:9801"
+${LAB_PROBES:+probes: $LAB_PROBES}
 services:
   - name: infer
     ipv4: $LAB_IPV4
@@ -145,6 +152,11 @@ lab_server_start() {
 
 lab_agent_start() {
     lab_start "agent-$1" "$1" "$LAB_BUILD/control/agent/suanlu-agent" -c "$LAB_DIR/agent-$1.yaml"
+}
+
+# STAMP at a site whose kernel decapsulates
+lab_reflector_start() {
+    lab_start "reflector-$1" "$1" "$LAB_BUILD/control/cli/suanlu" reflect ${2:+--key "$2"}
 }
 
 lab_dataplane_start() {

@@ -4,6 +4,8 @@
 
 One small file per thing that a parser tells apart. Packets are scapy's.
 """
+import hashlib
+import hmac
 import pathlib
 import socket
 import struct
@@ -144,7 +146,7 @@ def routes():
     def candidate(site, *vias):
         return struct.pack('<32sII', site, 10, 0) + b''.join(vias)
 
-    def header(kind, body, version=1):
+    def header(kind, body, version=2):
         return struct.pack('<HHIQ', version, kind, 16 + len(body), 1) + body
 
     def service(candidates, name=b'infer', four=S4, six=S6, port=80, protocol=6, affinity=0,
@@ -153,6 +155,11 @@ def routes():
             '<32s4s16sHBBII', name, socket.inet_aton(four), socket.inet_pton(socket.AF_INET6, six),
             port, protocol, affinity, idle, len(candidates) if count is None else count) +
             b''.join(candidates))
+
+    def path(end=b'a', transits=(b'', b''), reflector='fc00:a::1', ways=(via(0), via(1, 'fc00:a::6')),
+             kind=11):
+        return header(kind, struct.pack('<32s32s32s', end, *transits) +
+                      socket.inet_pton(socket.AF_INET6, reflector) + b''.join(ways))
 
     a = candidate(b'a', via(1, 'fc00:a::4'), via(1, 'fc00:f::1', 'fc00:f::2', 'fc00:a::6'))
     b = candidate(b'b', via(2, '::ffff:10.3.0.2'), via(0))
@@ -172,7 +179,35 @@ def routes():
         'via-empty': service([candidate(b'a', via(1), via(0))]),
         'withdraw': header(3, struct.pack('<32s', b'infer')),
         'withdraw-name': header(3, bytes(32)), 'hello': header(1, b''), 'short': b'\1\0\1',
-        'version': header(1, b'', 2),
+        'version': header(1, b'', 1),
+        'path': path(), 'path-end': path(kind=12), 'path-gap': path(transits=(b'', b't')),
+        'path-transits': path(transits=(b't1', b't2')), 'path-name': path(end=b'in fer'),
+        'path-reflector': path(reflector='ff02::1'), 'path-via': path(ways=(via(1), via(0))),
+    }
+
+
+def stamps():
+    """STAMP (RFC 8762), after a byte that chooses the mode."""
+    key = b'0123456789abcdef'
+
+    def seal(text):
+        return b'\1' + text + hmac.new(key, text, hashlib.sha256).digest()[:16]
+
+    def packet(payload, **fields):
+        udp = UDP(sport=4000, dport=862, **fields)
+        return b'\0' + bytes(IPv6(src=C6, dst=S6) / udp / payload)
+
+    sent = struct.pack('!IQHH28x', 1, 2**63, 1, 7)
+    answer = struct.pack('!IQHHQIQHHB3x', 1, 2**63, 0x8001, 7, 2**63, 1, 2**63, 1, 0, 255)
+    return {
+        'sent': b'\0' + sent, 'answer': b'\0' + answer, 'ptp': b'\0' + answer[:12] + b'\x40' + answer[13:],
+        'light': b'\0' + sent[:14], 'padded': b'\0' + sent + bytes(100), 'short': b'\0' + sent[:13],
+        'sent-hmac': seal(struct.pack('!I12xQHH68x', 1, 2**63, 1, 7)),
+        'answer-hmac': seal(struct.pack('!I12xQHH4xQ8xI12xQH6xB15x', 1, 2**63, 1, 7, 2**63, 1, 2**63, 1, 255)),
+        'wrong-hmac': b'\1' + bytes(112), 'packet': packet(sent), 'packet-length': packet(sent, len=4),
+        'packet-sum': packet(sent, chksum=1), 'packet-no-sum': packet(sent, chksum=0),
+        'packet-862': b'\0' + bytes(IPv6(src=C6, dst=S6) / UDP(sport=862, dport=862) / sent),
+        'packet-group': b'\0' + bytes(IPv6(src='ff02::1', dst=S6) / UDP(sport=4000, dport=862) / sent),
     }
 
 
@@ -431,6 +466,7 @@ def main():
     write('outer_error', outer_errors())
     write('fragment', trains())
     write('route', routes())
+    write('stamp', stamps())
     write('telemetry', reports())
     write('subject', subjects())
     write('config', configurations())

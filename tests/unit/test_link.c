@@ -208,6 +208,43 @@ static void test_full_update(void **state)
 	assert_int_equal(control.acknowledged, 2);
 }
 
+static void expect_path(enum sl_msg_type type, const char *end)
+{
+	union message message;
+
+	expect(type, &message);
+	assert_string_equal(((struct sl_msg_path *)&message)->name.end, end);
+}
+
+/* Paths go before services, new ones at once, and again to another dataplane. */
+static void test_paths(void **state)
+{
+	struct sl_msg_path a = {.name = {.end = "a"}}, b = {.name = {.end = "b"}};
+	union message message;
+
+	(void)state;
+	assert_int_equal(link_path(&control, &a), 0);
+	link_start(&control);
+	peer = accept_here();
+	expect(SL_MSG_HELLO, &message);
+	expect(SL_MSG_NODE, &message);
+	expect_path(SL_MSG_PATH, "a");
+	expect(SL_MSG_SERVICE, &message);
+	expect(SL_MSG_SERVICE, &message);
+	expect(SL_MSG_SYNC, &message);
+	assert_int_equal(link_path(&control, &b), 0);
+	expect_path(SL_MSG_PATH, "b");
+	link_path_end(&control, &a.name);
+	expect_path(SL_MSG_PATH_END, "a");
+	expect_nothing();
+	close(peer);
+	peer = accept_here();
+	expect(SL_MSG_HELLO, &message);
+	expect(SL_MSG_NODE, &message);
+	expect_path(SL_MSG_PATH, "b");
+	expect(SL_MSG_SERVICE, &message);
+}
+
 static void test_one_unanswered(void **state)
 {
 	union message message;
@@ -384,6 +421,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_full_update, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_paths, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_one_unanswered, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_refused, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_reconnect, set_up, tear_down),

@@ -34,7 +34,8 @@ static struct message good(void)
 	inet_pton(AF_INET, "192.0.2.80", &m.head.ipv4);
 	inet_pton(AF_INET6, "2001:db8:80::80", &m.head.ipv6);
 	for (unsigned i = 0; i < CANDIDATES; i++) {
-		m.candidate[i].via[SL_INNER_IPV4] = (struct sl_via){.kind = SL_VIA_SRV6, .segments = 1};
+		m.candidate[i].via[SL_INNER_IPV4] =
+			(struct sl_via){.kind = SL_VIA_SRV6, .segments = 1};
 		inet_pton(AF_INET6, "fc00:a::4", &m.candidate[i].via[SL_INNER_IPV4].segment[0]);
 	}
 	m.candidate[1].via[SL_INNER_IPV6] = (struct sl_via){.kind = SL_VIA_L2, .segments = 1};
@@ -196,6 +197,46 @@ static void checks_the_node(void **state)
 	}
 }
 
+static void checks_paths(void **state)
+{
+	static const struct {
+		const char *what, *field;
+		size_t offset;
+		uint8_t value;
+	} wrong[] = {
+		{"no end", "name", offsetof(struct sl_msg_path, name.end), 0},
+		{"a blank in a transit node", "name", offsetof(struct sl_msg_path, name.transit[0]),
+		 ' '},
+		{"the second transit node without a first", "name",
+		 offsetof(struct sl_msg_path, name.transit[1]), 'x'},
+		{"a name without end", "name", offsetof(struct sl_msg_path, name.transit[1][31]),
+		 'x'},
+		{"a group as reflector", "reflector", offsetof(struct sl_msg_path, reflector),
+		 0xff},
+		{"an unknown kind of way", "via", offsetof(struct sl_msg_path, via[1].kind), 9},
+		{"no segment", "via", offsetof(struct sl_msg_path, via[1].segments), 0},
+	};
+	struct sl_msg_path good = {.name = {.end = "a"},
+				   .via = {{0}, {.kind = SL_VIA_SRV6, .segments = 1}}};
+	char field[SL_NAME_MAX] = "";
+
+	(void)state;
+	inet_pton(AF_INET6, "fc00:a::1", &good.reflector);
+	inet_pton(AF_INET6, "fc00:a::6", &good.via[1].segment[0]);
+	assert_int_equal(route_check_path(&good, sizeof(good), field), SL_ACK_DONE);
+	assert_int_equal(route_check_path(&good, sizeof(good) - 1, field), SL_ACK_FIELD);
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
+		struct sl_msg_path m = good;
+
+		print_message("%s\n", wrong[i].what);
+		((uint8_t *)&m)[wrong[i].offset] = wrong[i].value;
+		assert_int_equal(route_check_path(&m, sizeof(m), field), SL_ACK_FIELD);
+		assert_string_equal(field, wrong[i].field);
+	}
+	memcpy(good.name.transit, (char[2][SL_NAME_MAX]){"t1", "t2"}, sizeof(good.name.transit));
+	assert_int_equal(route_check_path(&good, sizeof(good), field), SL_ACK_DONE);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -206,6 +247,7 @@ int main(void)
 		cmocka_unit_test(refuses_another_version_or_length),
 		cmocka_unit_test(checks_withdrawals),
 		cmocka_unit_test(checks_the_node),
+		cmocka_unit_test(checks_paths),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* RUN_DIR/paths for those who show it. */
+#pragma once
+
+#include "cli.h"
+#include <stdbool.h>
+#include <suanlu/paths.h>
+
+/* The mapped file; NULL after cli_fail. */
+const struct sl_paths *paths_map(const struct cli *cli);
+
+/* What is measured of one path now; milliseconds, NaN: not measured. Loss in 0..1 of the last 64
+ * probes that were decided. */
+struct path_view {
+	char name[SL_PATH_NAME_TEXT];
+	const char *state, *basis;
+	double there_ms, back_ms, least_ms, jitter_there_ms, jitter_back_ms, round_trip_ms;
+	double loss, age_ms;
+	uint64_t sent, answered, lost_there, lost_back, deaths;
+	bool which_way; /* it is known which way probes were lost */
+};
+
+struct path_view path_view(const struct sl_path_slot *path);
