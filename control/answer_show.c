@@ -184,6 +184,7 @@ json_t *answer_reports(const struct control *control)
 	for (unsigned i = 0; i < VERIFY_REASON_COUNT; i++)
 		json_object_set_new(counts, verify_reason_text(i),
 				    json_integer((json_int_t)control->ingest.count[i]));
+	json_object_set_new(counts, "dropped", json_integer((json_int_t)control->ingest.dropped));
 	return counts;
 }
 

@@ -144,6 +144,7 @@ static void on_interval(int fd, short what, void *argument)
 	demand_publish(&control->demand);
 	for (unsigned i = 0; i < control->config->sites; i++)
 		log_site(control, i, now_s);
+	ingest_watch_clock(&control->ingest);
 	ingest_log_refused(&control->ingest, now_s);
 	ingest_bus_log(&control->bus, now_s);
 	settle(control, now_s);

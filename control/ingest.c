@@ -6,14 +6,15 @@
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #define DATAGRAM_BYTES 2048 /* more than the 1,400 that are allowed: longer ones show */
-#define BUFFER_BYTES (4 << 20)
 #define LOG_S 10
+#define STEP_US 500000 /* more than NTP slews between two bursts */
 
 static int refuse(struct config_error *error, int code, const char *what)
 {
@@ -23,7 +24,8 @@ static int refuse(struct config_error *error, int code, const char *what)
 }
 
 /* Senders are numbered: sites, then edges. */
-static int add_keys(struct verify *verify, const struct config *config, struct config_error *error)
+static int add_keys(struct verify *verify, const struct config *config, const struct verify *before,
+		    struct config_error *error)
 {
 	for (unsigned i = 0; i < config->sites + config->edges; i++) {
 		bool is_site = i < config->sites;
@@ -33,7 +35,7 @@ static int add_keys(struct verify *verify, const struct config *config, struct c
 
 		if (is_site && !config->site[i].has_key)
 			continue;
-		result = verify_add(verify, key, i);
+		result = verify_add(verify, key, i, before);
 		if (result < 0)
 			return refuse(error, result,
 				      is_site ? config->site[i].name
@@ -43,14 +45,14 @@ static int add_keys(struct verify *verify, const struct config *config, struct c
 }
 
 int ingest_verifier(struct verify **out, const struct config *config, const struct key *key,
-		    struct config_error *error)
+		    const struct verify *before, struct config_error *error)
 {
 	struct verify *verify;
 	int result = verify_open(&verify, key);
 
 	if (result < 0)
 		return refuse(error, result, "keys");
-	result = add_keys(verify, config, error);
+	result = add_keys(verify, config, before, error);
 	if (result < 0)
 		verify_close(verify);
 	else
@@ -61,7 +63,7 @@ int ingest_verifier(struct verify **out, const struct config *config, const stru
 static int bind_socket(struct ingest *ingest, struct config_error *error)
 {
 	const struct sockaddr_storage *address = &ingest->state->config->telemetry_listen;
-	int one = 1, bytes = BUFFER_BYTES;
+	int one = 1, bytes = INGEST_BUFFER_BYTES;
 	char text[ADDRESS_TEXT];
 
 	ingest->fd =
@@ -72,9 +74,21 @@ static int bind_socket(struct ingest *ingest, struct config_error *error)
 	if (setsockopt(ingest->fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof(bytes)) < 0)
 		(void)setsockopt(ingest->fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
 	(void)setsockopt(ingest->fd, SOL_SOCKET, SO_TIMESTAMPNS, &one, sizeof(one));
+	(void)setsockopt(ingest->fd, SOL_SOCKET, SO_RXQ_OVFL, &one, sizeof(one));
 	if (bind(ingest->fd, (const struct sockaddr *)address, sizeof(*address)) < 0)
 		return refuse(error, -errno, address_text(address, text));
 	return 0;
+}
+
+/* Who is off is said again after a reload. */
+static void remember(struct ingest *ingest)
+{
+	const struct config *config = ingest->state->config;
+
+	free(ingest->off);
+	ingest->off = calloc(config->sites + config->edges + 1, sizeof(*ingest->off));
+	replay_close(&ingest->replay);
+	replay_open(&ingest->replay, config, ingest->verify, clock_unix_us());
 }
 
 int ingest_open(struct ingest *ingest, struct state *state, const struct key *key,
@@ -87,11 +101,13 @@ int ingest_open(struct ingest *ingest, struct state *state, const struct key *ke
 		ingest->logged_s[i] = -LOG_S;
 	if (!state->config->telemetry_listen.ss_family && !state->config->bus.servers)
 		return 0;
-	result = ingest_verifier(&ingest->verify, state->config, key, error);
+	result = ingest_verifier(&ingest->verify, state->config, key, NULL, error);
 	if (result == 0 && state->config->telemetry_listen.ss_family)
 		result = bind_socket(ingest, error);
 	if (result < 0)
 		ingest_close(ingest);
+	else
+		remember(ingest);
 	return result;
 }
 
@@ -99,9 +115,9 @@ void ingest_reload(struct ingest *ingest, struct verify *verify)
 {
 	if (!ingest->verify)
 		return;
-	verify_carry(verify, ingest->verify);
 	verify_close(ingest->verify);
 	ingest->verify = verify;
+	remember(ingest);
 }
 
 void ingest_close(struct ingest *ingest)
@@ -111,6 +127,8 @@ void ingest_close(struct ingest *ingest)
 	if (ingest->fd >= 0)
 		close(ingest->fd);
 	verify_close(ingest->verify);
+	replay_close(&ingest->replay);
+	free(ingest->off);
 	*ingest = (struct ingest){.fd = -1};
 }
 
@@ -131,47 +149,97 @@ static uint64_t received_ns(struct msghdr *message)
 	return now_ns;
 }
 
+static const char *sender_name(const struct ingest *ingest, unsigned sender)
+{
+	const struct config *config = ingest->state->config;
+
+	return sender < config->sites ? config->site[sender].name
+				      : config->edge[sender - config->sites].name;
+}
+
+/* Said once when it begins and once when it is over. A measurement before its time can only be
+ * a clock; one long after may be a slow network too. */
+static void note_time(struct ingest *ingest, unsigned sender, enum verify_reason reason,
+		      int64_t ahead_us)
+{
+	bool off = reason != VERIFY_ACCEPTED;
+	const char *name = sender_name(ingest, sender);
+
+	if (!ingest->off || ingest->off[sender] == off)
+		return;
+	ingest->off[sender] = off;
+	if (!off)
+		log_info("%s: its clock agrees with ours again", name);
+	else if (reason == VERIFY_FUTURE)
+		log_warning("%s: its reports are refused, its clock is %.1f s ahead of ours (see "
+			    "timedatectl on both)",
+			    name, (double)ahead_us / 1e6);
+	else
+		log_warning(
+			"%s: its reports are refused, they are %.1f s old by our clock: its clock "
+			"is behind (see timedatectl on both) or they come late",
+			name, (double)-ahead_us / 1e6);
+}
+
 static void apply(struct ingest *ingest, const Suanlu__Report *report, unsigned sender,
-		  uint64_t now_us, uint64_t arrived_ns)
+		  int64_t ahead_us, uint64_t arrived_ns)
 {
 	unsigned sites = ingest->state->config->sites;
 	double now_s = clock_s();
-	double age_s = ((double)now_us - (double)report->measured_at_us) / 1e6;
 
 	/* A clock a little ahead of ours does not make a report younger than new. */
 	if (sender < sites)
-		state_site_report(ingest->state, sender, report, now_s, now_s - fmax(0, age_s),
-				  arrived_ns);
+		state_site_report(ingest->state, sender, report, now_s,
+				  now_s + fmin(0, (double)ahead_us / 1e6), arrived_ns);
 	else
 		state_edge_report(ingest->state, sender - sites, report, now_s);
 }
 
 void ingest_count(struct ingest *ingest, enum verify_reason reason, Suanlu__Report *report,
-		  unsigned sender, uint64_t now_us, uint64_t arrived_ns)
+		  unsigned sender, int64_t ahead_us, uint64_t arrived_ns)
 {
 	ingest->count[reason]++;
+	if (reason == VERIFY_ACCEPTED || reason == VERIFY_STALE || reason == VERIFY_FUTURE)
+		note_time(ingest, sender, reason, ahead_us);
 	if (reason != VERIFY_ACCEPTED)
 		return;
-	apply(ingest, report, sender, now_us, arrived_ns);
+	apply(ingest, report, sender, ahead_us, arrived_ns);
 	suanlu__report__free_unpacked(report, NULL);
 }
 
-static bool take(struct ingest *ingest, struct mmsghdr *datagram)
+static bool take(struct ingest *ingest, struct mmsghdr *datagram, uint64_t now_us)
 {
-	uint64_t arrived_ns = received_ns(&datagram->msg_hdr), now_us = clock_unix_us();
+	uint64_t arrived_ns;
 	Suanlu__Report *report = NULL;
 	unsigned sender = 0;
+	int64_t ahead_us = 0;
 	enum verify_reason reason =
 		verify_datagram(ingest->verify, datagram->msg_hdr.msg_iov->iov_base,
-				datagram->msg_len, now_us, &report, &sender);
+				datagram->msg_len, now_us, &report, &sender, &ahead_us);
 
-	ingest_count(ingest, reason, report, sender, now_us, arrived_ns);
+	/* two clocks are read for it: not for each of a flood */
+	arrived_ns = reason == VERIFY_ACCEPTED ? received_ns(&datagram->msg_hdr) : 0;
+	ingest_count(ingest, reason, report, sender, ahead_us, arrived_ns);
 	if (reason != VERIFY_ACCEPTED) {
 		memcpy(&ingest->refused_from[reason], datagram->msg_hdr.msg_name,
 		       sizeof(struct sockaddr_storage));
 		ingest->refused_on[reason][0] = '\0';
 	}
 	return reason == VERIFY_ACCEPTED;
+}
+
+/* The socket's own count of drops comes with each datagram once it is not zero; it wraps. */
+static void note_dropped(struct ingest *ingest, struct msghdr *message)
+{
+	uint32_t dropped;
+
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c; c = CMSG_NXTHDR(message, c)) {
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SO_RXQ_OVFL)
+			continue;
+		memcpy(&dropped, CMSG_DATA(c), sizeof(dropped));
+		ingest->dropped += dropped - ingest->dropped_seen;
+		ingest->dropped_seen = dropped;
+	}
 }
 
 static void on_readable(int fd, short what, void *argument)
@@ -182,6 +250,7 @@ static void on_readable(int fd, short what, void *argument)
 	struct sockaddr_storage from[INGEST_BURST];
 	struct iovec part[INGEST_BURST];
 	struct mmsghdr datagram[INGEST_BURST];
+	uint64_t now_us = clock_unix_us();
 	bool changed = false;
 	int count;
 
@@ -197,7 +266,9 @@ static void on_readable(int fd, short what, void *argument)
 	}
 	count = recvmmsg(fd, datagram, INGEST_BURST, MSG_DONTWAIT, NULL);
 	for (int i = 0; i < count; i++)
-		changed |= take(ingest, &datagram[i]);
+		changed |= take(ingest, &datagram[i], now_us);
+	if (count > 0)
+		note_dropped(ingest, &datagram[count - 1].msg_hdr);
 	if (changed)
 		ingest->ready(ingest->argument);
 }
@@ -229,4 +300,23 @@ void ingest_log_refused(struct ingest *ingest, double now_s)
 		ingest->logged[i] = ingest->count[i];
 		ingest->logged_s[i] = now_s;
 	}
+}
+
+/*
+ * A clock of ours that was ahead has made what was taken look younger than what comes now, and
+ * would shut out whoever starts to count anew. What was measured before the step stays taken.
+ */
+void ingest_watch_clock(struct ingest *ingest)
+{
+	uint64_t now_us = clock_unix_us();
+	int64_t clock_us = (int64_t)(now_us - clock_ns() / 1000);
+	int64_t step_us = ingest->clock_us ? clock_us - ingest->clock_us : 0;
+
+	ingest->clock_us = clock_us;
+	if (step_us > -STEP_US && step_us < STEP_US)
+		return;
+	log_warning("our clock was set %s by %.1f s", step_us < 0 ? "back" : "forward",
+		    fabs((double)step_us) / 1e6);
+	if (step_us < 0 && ingest->verify)
+		verify_set_back(ingest->verify, now_us);
 }

@@ -63,6 +63,7 @@ static bool take(struct ingest_bus *in)
 	enum verify_reason reason = VERIFY_SUBJECT;
 	uint64_t now_us = clock_unix_us();
 	Suanlu__Report *report = NULL;
+	int64_t ahead_us = 0;
 	struct subject subject;
 	int sender = 0;
 
@@ -73,9 +74,9 @@ static bool take(struct ingest_bus *in)
 			return false;
 		}
 		reason = verify_message(ingest->verify, message->data, message->bytes, now_us,
-					(unsigned)sender, &report);
+					(unsigned)sender, &report, &ahead_us);
 	}
-	ingest_count(ingest, reason, report, (unsigned)sender, now_us, message->received_ns);
+	ingest_count(ingest, reason, report, (unsigned)sender, ahead_us, message->received_ns);
 	if (reason != VERIFY_ACCEPTED)
 		strcpy(ingest->refused_on[reason], message->subject);
 	return reason == VERIFY_ACCEPTED;

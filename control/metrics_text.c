@@ -290,6 +290,7 @@ static void reports(const struct control *control, struct evbuffer *out)
 		snprintf(labels, sizeof(labels), "reason=\"%s\"", verify_reason_text(i));
 		count(out, "reports", labels, control->ingest.count[i]);
 	}
+	count(out, "reports", "reason=\"dropped\"", control->ingest.dropped);
 }
 
 static void bus(const struct control *control, struct evbuffer *out)

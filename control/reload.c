@@ -45,7 +45,8 @@ static int build(const struct control *control, struct control *next, struct con
 	if (result < 0)
 		return result;
 	if (control->ingest.verify)
-		result = ingest_verifier(&next->ingest.verify, next->config, &next->key, error);
+		result = ingest_verifier(&next->ingest.verify, next->config, &next->key,
+					 control->ingest.verify, error);
 	if (result == 0 && (link_open(&next->link, control->base, next->config) < 0 ||
 			    paths_start(next->config, &next->link) < 0 ||
 			    announce_shape(&next->announce, next->config) < 0))

@@ -91,7 +91,8 @@ static int give(const struct config *config, const char *const *names, uid_t uid
  */
 static int give_away(const struct config *config, uid_t uid, gid_t gid)
 {
-	static const char *const own[] = {"control.lock", "control.sock", "drained", NULL};
+	static const char *const own[] = {"control.lock", "control.sock", "drained", "replay",
+					  NULL};
 	static const char *const dataplane[] = {"dataplane.sock", SL_COUNTERS_FILE, NULL};
 	int result;
 

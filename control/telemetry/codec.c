@@ -62,6 +62,40 @@ int codec_sign(const struct key *own, const Suanlu__Report *report,
 		     suanlu__signed_report__pack(&signed_report, datagram + sizeof(header)));
 }
 
+/* A varint after the one byte that says which field it is. */
+static bool take_varint(const uint8_t **at, const uint8_t *end, uint8_t field, uint64_t *out)
+{
+	const uint8_t *next = *at;
+	uint64_t value = 0;
+
+	if (next == end || *next++ != field)
+		return false;
+	for (unsigned shift = 0; next < end && shift < 64; shift += 7) {
+		value |= (uint64_t)(*next & 0x7f) << shift;
+		if (*next++ < 0x80) {
+			*at = next;
+			*out = value;
+			return true;
+		}
+	}
+	return false;
+}
+
+bool codec_peek(const uint8_t *signed_report, size_t bytes, uint64_t *sequence,
+		uint64_t *measured_us)
+{
+	/* field << 3 | wire type: 2 is length-delimited, 0 a varint */
+	enum { REPORT = 1 << 3 | 2, SEQUENCE = 1 << 3, MEASURED_AT_US = 2 << 3 };
+	const uint8_t *at = signed_report, *end = at + bytes;
+	uint64_t length;
+
+	if (!take_varint(&at, end, REPORT, &length) || length > (size_t)(end - at))
+		return false;
+	end = at + length;
+	return take_varint(&at, end, SEQUENCE, sequence) &&
+	       take_varint(&at, end, MEASURED_AT_US, measured_us);
+}
+
 bool codec_signature_valid(const uint8_t key[KEY_PUBLIC_BYTES], const uint8_t *report, size_t bytes,
 			   const uint8_t signature[crypto_sign_BYTES])
 {

@@ -2,41 +2,32 @@
 #include "verify.h"
 #include "codec.h"
 #include "plausible.h"
+#include "window.h"
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define WINDOW 64
 #define VALID_FOR_MS_DEFAULT 500
 #define FUTURE_MAX_US 1000000
 #define RATE_US 1000 /* one datagram of a sender each, in the mean */
 #define BURST_US (256 * RATE_US)
-
-/*
- * The highest sequences taken so far, rising. Whatever is not among them and lies above
- * the lowest was never taken: exact, however far apart a publisher's sequences are.
- */
-struct window {
-	unsigned taken;
-	uint64_t sequence[WINDOW];
-};
+#define CAPACITY_LEAST 16
 
 struct verify_peer {
-	uint64_t id; /* first bytes of the key, as they are in memory */
 	unsigned sender;
+	uint64_t id; /* first bytes of the key, as they are in memory */
 	uint8_t key[SL_KEY_BYTES];
 	uint8_t pair[CODEC_PAIR_BYTES];
-	uint64_t due_us; /* when all datagrams so far would have come, one each RATE_US */
+	uint64_t *kept_us; /* verify_keep; NULL: none */
+	uint64_t due_us;   /* when all datagrams so far would have come, one each RATE_US */
 	struct window window;
 };
 
 struct verify {
 	struct key own;
 	struct verify_peer *peer;
-	unsigned peers;
-	unsigned *slot; /* hash by id, open addressing: index of a peer + 1; 0: free */
-	unsigned slots; /* a power of two, at least twice the peers; 0: none yet */
+	unsigned peers, capacity;
+	unsigned *slot; /* hash by id, open addressing, 2 * capacity: a peer + 1; 0: free */
 };
 
 const char *verify_reason_text(enum verify_reason reason)
@@ -61,17 +52,24 @@ int verify_open(struct verify **out, const struct key *own)
 	return 0;
 }
 
-void verify_close(struct verify *verify)
+static void free_peers(struct verify *verify)
 {
-	if (!verify)
-		return;
 	if (verify->peer)
 		sodium_memzero(verify->peer, verify->peers * sizeof(*verify->peer));
 	free(verify->peer);
 	free(verify->slot);
+}
+
+void verify_close(struct verify *verify)
+{
+	if (!verify)
+		return;
+	free_peers(verify);
 	sodium_memzero(verify, sizeof(*verify));
 	free(verify);
 }
+
+/* --- who may report ------------------------------------------------------------------------- */
 
 static uint64_t key_id(const uint8_t *id)
 {
@@ -85,162 +83,116 @@ static uint64_t key_id(const uint8_t *id)
 /* Keys are uniform, and who may choose them is configured: an id is its own hash. */
 static unsigned *slot_of(const struct verify *verify, uint64_t id)
 {
-	unsigned i = (unsigned)id & (verify->slots - 1);
+	unsigned mask = 2 * verify->capacity - 1, i = (unsigned)id & mask;
 
 	while (verify->slot[i] && verify->peer[verify->slot[i] - 1].id != id)
-		i = (i + 1) & (verify->slots - 1);
+		i = (i + 1) & mask;
 	return &verify->slot[i];
 }
 
 static struct verify_peer *find_peer(const struct verify *verify, uint64_t id)
 {
-	unsigned found = verify->slots ? *slot_of(verify, id) : 0;
+	unsigned found = verify->capacity ? *slot_of(verify, id) : 0;
 
 	return found ? &verify->peer[found - 1] : NULL;
 }
 
-/* For one peer more. */
-static int grow_slots(struct verify *verify)
+static struct verify_peer *find_key(const struct verify *verify, const uint8_t key[SL_KEY_BYTES])
 {
-	unsigned slots = verify->slots ? 2 * verify->slots : 16;
-	unsigned *grown;
+	struct verify_peer *peer = find_peer(verify, key_id(key));
 
-	if (2 * (verify->peers + 1) <= verify->slots)
+	return peer && memcmp(peer->key, key, sizeof(peer->key)) == 0 ? peer : NULL;
+}
+
+static void insert(struct verify *verify, const struct verify_peer *peer)
+{
+	verify->peer[verify->peers++] = *peer;
+	*slot_of(verify, peer->id) = verify->peers;
+}
+
+/* For one peer more. Not realloc: it could leave a copy of the pair keys behind. */
+static int make_room(struct verify *verify)
+{
+	struct verify grown = {.own = verify->own,
+			       .capacity =
+				       verify->capacity ? 2 * verify->capacity : CAPACITY_LEAST};
+
+	if (verify->peers < verify->capacity)
 		return 0;
-	grown = calloc(slots, sizeof(*grown));
-	if (!grown)
+	grown.peer = calloc(grown.capacity, sizeof(*grown.peer));
+	grown.slot = calloc(2 * grown.capacity, sizeof(*grown.slot));
+	if (!grown.peer || !grown.slot) {
+		free(grown.peer);
+		free(grown.slot);
 		return -ENOMEM;
-	free(verify->slot);
-	verify->slot = grown;
-	verify->slots = slots;
+	}
 	for (unsigned i = 0; i < verify->peers; i++)
-		*slot_of(verify, verify->peer[i].id) = i + 1;
+		insert(&grown, &verify->peer[i]);
+	free_peers(verify);
+	*verify = grown;
+	sodium_memzero(&grown, sizeof(grown));
 	return 0;
 }
 
-int verify_add(struct verify *verify, const uint8_t key[SL_KEY_BYTES], unsigned sender)
+int verify_add(struct verify *verify, const uint8_t key[SL_KEY_BYTES], unsigned sender,
+	       const struct verify *before)
 {
-	struct verify_peer peer = {.id = key_id(key), .sender = sender};
-	struct verify_peer *grown;
-	int err;
+	const struct verify_peer *known = before ? find_key(before, key) : NULL;
+	struct verify_peer peer = {};
+	int err = 0;
 
-	if (find_peer(verify, peer.id))
+	if (find_peer(verify, key_id(key)))
 		return -EEXIST;
+	if (known)
+		peer = *known;
+	peer.id = key_id(key);
+	peer.kept_us = NULL;
+	peer.sender = sender;
 	memcpy(peer.key, key, sizeof(peer.key));
-	err = codec_pair(&verify->own, key, peer.pair);
+	/* three multiplications on the curve, 0.1 ms */
+	if (!known || memcmp(&before->own, &verify->own, sizeof(verify->own)) != 0)
+		err = codec_pair(&verify->own, key, peer.pair);
 	if (!err)
-		err = grow_slots(verify);
-	if (err < 0)
-		return err;
-	/* not realloc: it could leave a copy of the pair keys behind */
-	grown = calloc(verify->peers + 1, sizeof(*grown));
-	if (!grown)
-		return -ENOMEM;
-	if (verify->peers > 0) {
-		memcpy(grown, verify->peer, verify->peers * sizeof(*grown));
-		sodium_memzero(verify->peer, verify->peers * sizeof(*grown));
-	}
-	free(verify->peer);
-	grown[verify->peers++] = peer;
-	verify->peer = grown;
-	*slot_of(verify, peer.id) = verify->peers;
+		err = make_room(verify);
+	if (!err)
+		insert(verify, &peer);
 	sodium_memzero(&peer, sizeof(peer));
-	return 0;
+	return err;
 }
 
-void verify_carry(struct verify *to, const struct verify *from)
+void verify_keep(struct verify *verify, const uint8_t key[SL_KEY_BYTES], uint64_t *newest_us)
 {
-	for (unsigned i = 0; i < from->peers; i++) {
-		struct verify_peer *peer = find_peer(to, from->peer[i].id);
+	struct verify_peer *peer = find_key(verify, key);
 
-		if (!peer || memcmp(peer->key, from->peer[i].key, sizeof(peer->key)) != 0)
-			continue;
-		peer->window = from->peer[i].window;
-		peer->due_us = from->peer[i].due_us;
+	if (!peer)
+		return;
+	if (*newest_us > peer->window.newest_us)
+		window_restart(&peer->window, *newest_us - 1);
+	else
+		*newest_us = peer->window.newest_us;
+	peer->kept_us = newest_us;
+}
+
+static void remember(struct verify_peer *peer)
+{
+	if (peer->kept_us) /* whole, for whoever reads it after we were killed */
+		__atomic_store_n(peer->kept_us, peer->window.newest_us, __ATOMIC_RELAXED);
+}
+
+void verify_set_back(struct verify *verify, uint64_t now_us)
+{
+	for (unsigned i = 0; i < verify->peers; i++) {
+		window_restart(&verify->peer[i].window, now_us);
+		remember(&verify->peer[i]);
 	}
 }
 
-/* Where `sequence` belongs in the window: how many taken sequences are below it. */
-static unsigned window_place(const struct window *window, uint64_t sequence)
-{
-	unsigned place = window->taken;
-
-	while (place > 0 && window->sequence[place - 1] >= sequence)
-		place--;
-	return place;
-}
-
-static bool window_is_new(const struct window *window, uint64_t sequence)
-{
-	unsigned place = window_place(window, sequence);
-
-	if (place < window->taken && window->sequence[place] == sequence)
-		return false;
-	return place > 0 || window->taken < WINDOW;
-}
-
-/* For a new sequence. A full window forgets its lowest. */
-static void window_take(struct window *window, uint64_t sequence)
-{
-	unsigned place = window_place(window, sequence);
-	uint64_t *at = window->sequence;
-
-	if (window->taken < WINDOW) {
-		memmove(at + place + 1, at + place, (window->taken - place) * sizeof(*at));
-		window->taken++;
-	} else {
-		place--;
-		memmove(at, at + 1, place * sizeof(*at));
-	}
-	at[place] = sequence;
-}
+/* --- a datagram ----------------------------------------------------------------------------- */
 
 static bool is_format(const struct codec_header *header)
 {
 	return header->magic[0] == 'S' && header->magic[1] == 'L' && header->version == 1 &&
 	       header->zero == 0;
-}
-
-/* Syntax first, all of it, then the signature. */
-static enum verify_reason open_report(const struct verify_peer *peer, const uint8_t *data,
-				      size_t bytes, Suanlu__Report **out)
-{
-	Suanlu__SignedReport *outer = suanlu__signed_report__unpack(NULL, bytes, data);
-	enum verify_reason reason = VERIFY_DECODE;
-	Suanlu__Report *report;
-
-	if (!outer)
-		return VERIFY_DECODE;
-	report = suanlu__report__unpack(NULL, outer->report.len, outer->report.data);
-	if (!report)
-		goto out;
-	reason = VERIFY_SIGNATURE;
-	if (outer->signature.len == crypto_sign_BYTES &&
-	    codec_signature_valid(peer->key, outer->report.data, outer->report.len,
-				  outer->signature.data)) {
-		reason = VERIFY_ACCEPTED;
-		*out = report;
-	} else {
-		suanlu__report__free_unpacked(report, NULL);
-	}
-out:
-	suanlu__signed_report__free_unpacked(outer, NULL);
-	return reason;
-}
-
-static enum verify_reason judge(const struct window *window, const Suanlu__Report *report,
-				uint64_t now_us)
-{
-	uint64_t measured_us = report->measured_at_us;
-	uint64_t valid_ms = report->valid_for_ms ? report->valid_for_ms : VALID_FOR_MS_DEFAULT;
-
-	if (!window_is_new(window, report->sequence))
-		return VERIFY_REPLAYED;
-	if (measured_us < now_us && now_us - measured_us > valid_ms * 1000)
-		return VERIFY_STALE;
-	if (measured_us > now_us && measured_us - now_us > FUTURE_MAX_US)
-		return VERIFY_FUTURE;
-	return plausible(report, NULL, 0) ? VERIFY_ACCEPTED : VERIFY_IMPLAUSIBLE;
 }
 
 /* Generic cell rate algorithm (ITU-T I.371): no counter that must be refilled. */
@@ -253,6 +205,66 @@ static bool too_many(struct verify_peer *peer, uint64_t now_us)
 		return true;
 	peer->due_us += RATE_US;
 	return false;
+}
+
+static enum verify_reason judge_time(const Suanlu__Report *report, uint64_t now_us)
+{
+	uint64_t measured_us = report->measured_at_us;
+	uint64_t valid_ms = report->valid_for_ms ? report->valid_for_ms : VALID_FOR_MS_DEFAULT;
+
+	if (measured_us < now_us && now_us - measured_us > valid_ms * 1000)
+		return VERIFY_STALE;
+	if (measured_us > now_us && measured_us - now_us > FUTURE_MAX_US)
+		return VERIFY_FUTURE;
+	return VERIFY_ACCEPTED;
+}
+
+/* What is cheap first. */
+static enum verify_reason judge(const struct verify_peer *peer, const Suanlu__SignedReport *outer,
+				const Suanlu__Report *report, uint64_t now_us)
+{
+	enum verify_reason reason;
+
+	if (!window_is_new(&peer->window, report->sequence, report->measured_at_us))
+		return VERIFY_REPLAYED;
+	reason = judge_time(report, now_us);
+	if (reason != VERIFY_ACCEPTED)
+		return reason;
+	if (outer->signature.len != crypto_sign_BYTES ||
+	    !codec_signature_valid(peer->key, outer->report.data, outer->report.len,
+				   outer->signature.data))
+		return VERIFY_SIGNATURE;
+	return plausible(report, NULL, 0) ? VERIFY_ACCEPTED : VERIFY_IMPLAUSIBLE;
+}
+
+/* Recorded datagrams have right tags: they must not cost a decoding each. */
+static bool was_taken(const struct verify_peer *peer, const uint8_t *data, size_t bytes)
+{
+	uint64_t sequence, measured_us;
+
+	return codec_peek(data, bytes, &sequence, &measured_us) &&
+	       !window_is_new(&peer->window, sequence, measured_us);
+}
+
+/* Syntax first, all of it. */
+static enum verify_reason open_report(const struct verify_peer *peer, const uint8_t *data,
+				      size_t bytes, uint64_t now_us, Suanlu__Report **out,
+				      int64_t *ahead_us)
+{
+	Suanlu__SignedReport *outer = suanlu__signed_report__unpack(NULL, bytes, data);
+	Suanlu__Report *report =
+		outer ? suanlu__report__unpack(NULL, outer->report.len, outer->report.data) : NULL;
+	enum verify_reason reason = report ? judge(peer, outer, report, now_us) : VERIFY_DECODE;
+
+	if (reason == VERIFY_ACCEPTED || reason == VERIFY_STALE || reason == VERIFY_FUTURE)
+		*ahead_us = (int64_t)(report->measured_at_us - now_us);
+	if (reason == VERIFY_ACCEPTED)
+		*out = report;
+	else if (report)
+		suanlu__report__free_unpacked(report, NULL);
+	if (outer)
+		suanlu__signed_report__free_unpacked(outer, NULL);
+	return reason;
 }
 
 /* From whom it says it is; NULL and the reason. */
@@ -273,29 +285,26 @@ static struct verify_peer *read_header(const struct verify *verify, const uint8_
 
 /* What both ways have in common, after the sender is known. */
 static enum verify_reason open_peer(struct verify_peer *peer, const uint8_t *data, size_t bytes,
-				    uint64_t now_us, Suanlu__Report **report)
+				    uint64_t now_us, Suanlu__Report **report, int64_t *ahead_us)
 {
 	const size_t header = sizeof(struct codec_header);
 	enum verify_reason reason;
-	Suanlu__Report *opened;
 
+	if (was_taken(peer, data + header, bytes - header))
+		return VERIFY_REPLAYED;
 	if (too_many(peer, now_us))
 		return VERIFY_FLOOD;
-	reason = open_report(peer, data + header, bytes - header, &opened);
-	if (reason != VERIFY_ACCEPTED)
-		return reason;
-	reason = judge(&peer->window, opened, now_us);
-	if (reason != VERIFY_ACCEPTED) {
-		suanlu__report__free_unpacked(opened, NULL);
-		return reason;
+	reason = open_report(peer, data + header, bytes - header, now_us, report, ahead_us);
+	if (reason == VERIFY_ACCEPTED) {
+		window_take(&peer->window, (*report)->sequence, (*report)->measured_at_us);
+		remember(peer);
 	}
-	window_take(&peer->window, opened->sequence);
-	*report = opened;
-	return VERIFY_ACCEPTED;
+	return reason;
 }
 
 enum verify_reason verify_datagram(struct verify *verify, const uint8_t *data, size_t bytes,
-				   uint64_t now_us, Suanlu__Report **report, unsigned *sender)
+				   uint64_t now_us, Suanlu__Report **report, unsigned *sender,
+				   int64_t *ahead_us)
 {
 	struct codec_header header;
 	uint8_t tag[CODEC_TAG_BYTES];
@@ -307,14 +316,15 @@ enum verify_reason verify_datagram(struct verify *verify, const uint8_t *data, s
 	codec_tag(peer->pair, data, bytes, tag);
 	if (sodium_memcmp(tag, header.tag, sizeof(tag)) != 0)
 		return VERIFY_TAG;
-	reason = open_peer(peer, data, bytes, now_us, report);
-	if (reason == VERIFY_ACCEPTED)
+	reason = open_peer(peer, data, bytes, now_us, report, ahead_us);
+	if (reason == VERIFY_ACCEPTED || reason == VERIFY_STALE || reason == VERIFY_FUTURE)
 		*sender = peer->sender;
 	return reason;
 }
 
 enum verify_reason verify_message(struct verify *verify, const uint8_t *data, size_t bytes,
-				  uint64_t now_us, unsigned sender, Suanlu__Report **report)
+				  uint64_t now_us, unsigned sender, Suanlu__Report **report,
+				  int64_t *ahead_us)
 {
 	struct codec_header header;
 	enum verify_reason reason;
@@ -324,5 +334,5 @@ enum verify_reason verify_message(struct verify *verify, const uint8_t *data, si
 		return reason;
 	if (peer->sender != sender)
 		return VERIFY_SUBJECT;
-	return open_peer(peer, data, bytes, now_us, report);
+	return open_peer(peer, data, bytes, now_us, report, ahead_us);
 }

@@ -80,6 +80,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 	Suanlu__Report *report = NULL;
 	enum verify_reason reason;
 	unsigned sender;
+	int64_t ahead_us;
 
 	if (!site.public[0])
 		make_keys();
@@ -88,20 +89,22 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 	explain(data + 1, bytes - 1);
 	bytes = make(data[0] % 3, data + 1, bytes - 1, datagram);
 	assert(verify_open(&verify, &own) == 0);
-	assert(verify_add(verify, site.public, 7) == 0);
+	assert(verify_add(verify, site.public, 7, NULL) == 0);
 	copy = fuzz_copy(datagram, bytes);
-	assert(verify_add(verify, own.public, 8) == 0 && verify_add(verify, own.public, 8) < 0);
-	reason = verify_datagram(verify, copy, bytes, NOW_US, &report, &sender);
+	assert(verify_add(verify, own.public, 8, NULL) == 0 &&
+	       verify_add(verify, own.public, 8, NULL) < 0);
+	reason = verify_datagram(verify, copy, bytes, NOW_US, &report, &sender, &ahead_us);
 	assert(strcmp(verify_reason_text(reason), "?") != 0);
 	if (reason == VERIFY_ACCEPTED) {
 		assert(sender == 7 && report && plausible(report, NULL, 0));
 		suanlu__report__free_unpacked(report, NULL);
-		assert(verify_datagram(verify, copy, bytes, NOW_US, &report, &sender) ==
+		assert(verify_datagram(verify, copy, bytes, NOW_US, &report, &sender, &ahead_us) ==
 		       VERIFY_REPLAYED);
 	}
 	/* on the bus: no tag, the sender's subject only */
-	assert(verify_message(verify, copy, bytes, NOW_US, 8, &report) != VERIFY_ACCEPTED);
-	if (verify_message(verify, copy, bytes, NOW_US, 7, &report) == VERIFY_ACCEPTED) {
+	assert(verify_message(verify, copy, bytes, NOW_US, 8, &report, &ahead_us) !=
+	       VERIFY_ACCEPTED);
+	if (verify_message(verify, copy, bytes, NOW_US, 7, &report, &ahead_us) == VERIFY_ACCEPTED) {
 		assert(reason == VERIFY_TAG);
 		suanlu__report__free_unpacked(report, NULL);
 	}

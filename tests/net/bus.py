@@ -159,7 +159,8 @@ def send(url, ca, credentials, kind, site, key):
         data = nats.next_of(subject)
         name = {'foreign': 'b' if site == 'a' else 'a', 'elsewhere': 'nowhere'}.get(kind, site)
         if kind == 'broken':
-            data = data[:-1] + bytes([data[-1] ^ 1])
+            at = data.index(b'\x08', 28) + 1  # of its sequence, so that it is another report
+            data = data[:at] + bytes([data[at] ^ 1]) + data[at + 1:]
         nats.publish(f'{SUBJECT}site.{name}.0', data)
     else:
         nats.publish(*{

@@ -5,7 +5,7 @@
 report.py KEY_FILE RECEIVER_PUBLIC ADDRESS PORT KIND [SERVICE...]
 
 Sends one datagram of KIND (two for "replayed"); "walk N PER_S" sends N good ones
-whose load changes each time. Ed25519 and X25519 are OpenSSL's (python3-cryptography),
+whose load changes each time; "hex N KIND" prints N datagrams instead, for flood.c. Ed25519 and X25519 are OpenSSL's (python3-cryptography),
 BLAKE2b is Python's; protobuf is encoded by hand. Nothing is shared with libsuanlu.
 """
 import base64
@@ -141,17 +141,31 @@ def walk(sender, services, count, per_s, send):
         time.sleep(max(0.0, start + (i + 1) / per_s - time.monotonic()))
 
 
+def sender_of(key_file, receiver):
+    return Sender(seed_of(key_file), base64.b64decode(receiver))
+
+
+def connect(address, port):
+    out = socket.socket(socket.AF_INET6 if ':' in address else socket.AF_INET, socket.SOCK_DGRAM)
+    out.connect((address, port))
+    return out
+
+
 def main():
     key_file, receiver, address, port, kind, *rest = sys.argv[1:]
-    receiver = base64.b64decode(receiver)
-    sender = Sender(seed_of(key_file), receiver)
-    out = socket.socket(socket.AF_INET6 if ':' in address else socket.AF_INET, socket.SOCK_DGRAM)
-    out.connect((address, int(port)))
+    sender = sender_of(key_file, receiver)
+    stranger = Sender(os.urandom(32), base64.b64decode(receiver))
+    if kind == 'hex':
+        for _ in range(int(rest[0])):
+            print(make(rest[1], sender, stranger, rest[2:] or ['infer'])[0].hex())
+        return
+    out = connect(address, int(port))
     if kind == 'walk':
         walk(sender, rest[2:] or ['infer'], int(rest[0]), float(rest[1]), out.send)
         return
-    for datagram in make(kind, sender, Sender(os.urandom(32), receiver), rest or ['infer']):
+    for datagram in make(kind, sender, stranger, rest or ['infer']):
         out.send(datagram)
 
 
-main()
+if __name__ == '__main__':
+    main()

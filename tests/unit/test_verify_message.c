@@ -29,7 +29,7 @@ static int setup(void **state)
 	crypto_sign_keypair(f->site.public, f->site.secret);
 	crypto_sign_keypair(f->stranger.public, f->stranger.secret);
 	assert_int_equal(verify_open(&f->verify, &f->own), 0);
-	assert_int_equal(verify_add(f->verify, f->site.public, SENDER), 0);
+	assert_int_equal(verify_add(f->verify, f->site.public, SENDER, NULL), 0);
 	*state = f;
 	return 0;
 }
@@ -66,10 +66,11 @@ static enum verify_reason give(struct fixture *f, const uint8_t *data, size_t by
 {
 	uint8_t *copy = malloc(bytes ? bytes : 1);
 	Suanlu__Report *report = NULL;
+	int64_t ahead_us;
 	enum verify_reason reason;
 
 	memcpy(copy, data, bytes);
-	reason = verify_message(f->verify, copy, bytes, now_us, sender, &report);
+	reason = verify_message(f->verify, copy, bytes, now_us, sender, &report, &ahead_us);
 	free(copy);
 	assert_true((reason == VERIFY_ACCEPTED) == (report != NULL));
 	if (report)
@@ -93,12 +94,14 @@ static void takes_messages(void **state)
 	uint8_t data[CODEC_DATAGRAM_MAX + 1] = {}, good[CODEC_DATAGRAM_MAX], pair[CODEC_PAIR_BYTES];
 	size_t bytes = make(&f->site, 1, NOW_US - 1000, good);
 	Suanlu__Report *report = NULL;
+	int64_t ahead_us;
 	unsigned sender;
 
 	assert_int_equal(give(f, data, 0, NOW_US, SENDER), VERIFY_SIZE);
 	assert_int_equal(give(f, data, 27, NOW_US, SENDER), VERIFY_SIZE);
-	assert_int_equal(verify_message(f->verify, NULL, 1 << 20, NOW_US, SENDER, &report),
-			 VERIFY_SIZE);
+	assert_int_equal(
+		verify_message(f->verify, NULL, 1 << 20, NOW_US, SENDER, &report, &ahead_us),
+		VERIFY_SIZE);
 	assert_int_equal(give(f, data, 100, NOW_US, SENDER), VERIFY_FORMAT);
 	assert_int_equal(give(f, good, bytes, NOW_US, SENDER + 1), VERIFY_SUBJECT);
 	for (size_t cut = 28; cut < bytes; cut++)
@@ -113,15 +116,17 @@ static void takes_messages(void **state)
 	/* a last value that lay there for too long */
 	assert_int_equal(give(f, good, bytes, NOW_US + 500000, SENDER), VERIFY_STALE);
 	/* without its tag it is nothing for UDP */
-	assert_int_equal(verify_datagram(f->verify, good, bytes, NOW_US, &report, &sender),
-			 VERIFY_TAG);
+	assert_int_equal(
+		verify_datagram(f->verify, good, bytes, NOW_US, &report, &sender, &ahead_us),
+		VERIFY_TAG);
 	assert_int_equal(give(f, good, bytes, NOW_US, SENDER), VERIFY_ACCEPTED);
 	assert_int_equal(give(f, good, bytes, NOW_US, SENDER), VERIFY_REPLAYED);
 	/* and the same by UDP after it is the same once more */
 	assert_int_equal(codec_pair(&f->site, f->own.public, pair), 0);
 	codec_tag(pair, good, bytes, good + offsetof(struct codec_header, tag));
-	assert_int_equal(verify_datagram(f->verify, good, bytes, NOW_US, &report, &sender),
-			 VERIFY_REPLAYED);
+	assert_int_equal(
+		verify_datagram(f->verify, good, bytes, NOW_US, &report, &sender, &ahead_us),
+		VERIFY_REPLAYED);
 }
 
 /* 256 at once and 1,000 a second of a sender; another sender does not notice. */
@@ -133,7 +138,7 @@ static void bounds_each_sender(void **state)
 	uint64_t now_us = NOW_US;
 
 	broken[bytes - 1] ^= 1;
-	assert_int_equal(verify_add(f->verify, f->stranger.public, SENDER + 1), 0);
+	assert_int_equal(verify_add(f->verify, f->stranger.public, SENDER + 1, NULL), 0);
 	for (unsigned i = 0; i < 256; i++)
 		assert_int_equal(give(f, broken, bytes, now_us, SENDER), VERIFY_SIGNATURE);
 	assert_int_equal(give_new(f, &f->site, SENDER, now_us), VERIFY_FLOOD);
@@ -161,7 +166,7 @@ static void finds_each_of_many(void **state)
 
 	for (unsigned i = 0; i < MANY; i++) {
 		crypto_sign_keypair(key[i].public, key[i].secret);
-		assert_int_equal(verify_add(f->verify, key[i].public, 100 + i), 0);
+		assert_int_equal(verify_add(f->verify, key[i].public, 100 + i, NULL), 0);
 	}
 	for (unsigned i = 0; i < MANY; i++)
 		assert_int_equal(give_new(f, &key[i], 100 + i, NOW_US), VERIFY_ACCEPTED);
