@@ -15,8 +15,8 @@
  *
  * One table per worker, one writer, no locks. The memory is the caller's (shared memory),
  * zero bytes are an empty table; readers in other threads see whole entries.
- * When a bucket is full the least valuable entry goes: expired, then closing,
- * then half-open (only a SYN was seen), then, of the pair, the longest unused. A new flow that is
+ * When a bucket is full the least valuable entry goes: empty or expired, then closing, then
+ * half-open (only a SYN was seen), then, of the pair, the longest unused. A new flow that is
  * itself half-open or closing takes no live one's place and stays without a pin: a flood of SYNs
  * evicts nobody, and the flow is pinned by the packet that completes its handshake.
  *

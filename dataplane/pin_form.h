@@ -143,58 +143,64 @@ static inline void pin_use(struct pin_hit *hit, uint8_t tcp_flags, uint32_t now_
 }
 
 /*
- * What is lost with an entry: its state, or 1 if it is expired, in the high bits; below, how
- * recent its use was; below, its way, so that all differ and the first of equal ones is the least.
+ * What is lost with an entry, in 16 bits: its state, 0 if it is expired; below, how recent its use
+ * was. Together with its way above them, so that the lowest of a bucket names itself.
  */
-#define PIN_VALUE_WAY 8u
-#define PIN_VALUE_EXPIRED (1u << PIN_STATE_SHIFT)
-#define PIN_VALUE_LIVE ((uint32_t)PIN_LIVE << (PIN_STATE_SHIFT + 1))
+#define PIN_VALUE_LIVE ((uint32_t)PIN_LIVE << PIN_STATE_SHIFT)
+#define PIN_VALUE_MASK 0xffffu
+#define PIN_VALUE_WAY_SHIFT 16
 
-static inline uint32_t pin_value(uint64_t entry, uint32_t way, uint32_t now_s, uint32_t idle_s)
+#if defined(__SSE4_1__)
+/* The states and ages of a bucket's entries. */
+static inline __m128i pin_states(const struct pin_bucket *bucket)
 {
-	uint32_t age_s = pin_age(entry, now_s);
-	uint32_t value = ((uint32_t)entry & 3u << PIN_STATE_SHIFT) << 1;
+#if defined(__AVX512VL__) && defined(__AVX512BW__)
+	return _mm512_cvtepi64_epi16(_mm512_load_si512(bucket));
+#else
+	const __m128i *pair = (const __m128i *)bucket, mask = _mm_set1_epi64x(PIN_VALUE_MASK);
+	__m128i low = _mm_packus_epi32(pair[0] & mask, pair[1] & mask);
+	__m128i high = _mm_packus_epi32(pair[2] & mask, pair[3] & mask);
 
-	if (value != 0 && age_s > idle_s)
-		value = PIN_VALUE_EXPIRED;
-	return (value | (PIN_AGE_MASK - age_s)) * PIN_VALUE_WAY + way;
+	return _mm_packus_epi32(low, high);
+#endif
 }
+#endif
 
+/* Way and value of the least valuable entry, the first of equal ones. */
 static inline uint32_t pin_least(const struct pin_bucket *bucket, uint32_t now_s, uint32_t idle_s)
 {
-#if defined(__AVX512VL__) && defined(__AVX512DQ__)
-	const __m256i way = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
-	__m256i e = _mm512_cvtepi64_epi32(_mm512_load_si512(bucket));
-	__m256i mask = _mm256_set1_epi32(PIN_AGE_MASK);
-	__m256i age = _mm256_and_si256(_mm256_sub_epi32(_mm256_set1_epi32(now_s), e), mask);
-	__m256i value = _mm256_and_si256(_mm256_slli_epi32(e, 1),
-					 _mm256_set1_epi32(3 << (PIN_STATE_SHIFT + 1)));
-	__mmask8 expired = _mm256_mask_cmpgt_epi32_mask(_mm256_test_epi32_mask(value, value), age,
-							_mm256_set1_epi32(idle_s));
-	__m128i least;
+#if defined(__SSE4_1__)
+	const __m128i mask = _mm_set1_epi16(PIN_AGE_MASK);
+	__m128i e = pin_states(bucket);
+	/* PIN_AGE_MASK - age */
+	__m128i recent = _mm_sub_epi16(e, _mm_set1_epi16(now_s + 1)) & mask;
+	__m128i expired = _mm_cmpgt_epi16(_mm_set1_epi16(PIN_AGE_MASK - idle_s), recent);
 
-	value = _mm256_mask_mov_epi32(value, expired, _mm256_set1_epi32(PIN_VALUE_EXPIRED));
-	value = _mm256_or_si256(value, _mm256_sub_epi32(mask, age));
-	value = _mm256_or_si256(_mm256_slli_epi32(value, 3), way);
-	least = _mm_min_epu32(_mm256_castsi256_si128(value), _mm256_extracti128_si256(value, 1));
-	least = _mm_min_epu32(least, _mm_shuffle_epi32(least, 0x4e));
-	least = _mm_min_epu32(least, _mm_shuffle_epi32(least, 0xb1));
-	return _mm_cvtsi128_si32(least);
+	return _mm_cvtsi128_si32(_mm_minpos_epu16(_mm_andnot_si128(expired | mask, e) | recent));
 #else
 	uint32_t least = UINT32_MAX;
 
-	for (unsigned i = 0; i < PIN_WAYS; i++) {
-		uint32_t value = pin_value(bucket->entry[i], i, now_s, idle_s);
+	for (uint32_t i = 0; i < PIN_WAYS; i++) {
+		uint64_t e = bucket->entry[i];
+		uint32_t age_s = pin_age(e, now_s), value = PIN_AGE_MASK - age_s;
 
-		least = value < least ? value : least;
+		if (age_s <= idle_s)
+			value |= pin_state_of(e) << PIN_STATE_SHIFT;
+		if (value < (least & PIN_VALUE_MASK))
+			least = i << PIN_VALUE_WAY_SHIFT | value;
 	}
 	return least;
 #endif
 }
 
-static inline bool pin_is_live(uint32_t value)
+static inline bool pin_is_live(uint32_t least)
 {
-	return value >= PIN_VALUE_LIVE * PIN_VALUE_WAY;
+	return (least & PIN_VALUE_MASK) >= PIN_VALUE_LIVE;
+}
+
+static inline uint64_t *pin_least_entry(struct pin_bucket *bucket, uint32_t least)
+{
+	return &bucket->entry[least >> PIN_VALUE_WAY_SHIFT];
 }
 
 static inline uint64_t *pin_same_tag(struct pin_bucket *bucket, uint64_t hash)
@@ -234,26 +240,25 @@ static inline uint64_t *pin_place(struct pin_bucket *bucket, uint64_t hash, uint
 
 	*live = pin_is_live(own);
 	if (!*live)
-		return &bucket->entry[own % PIN_VALUE_WAY];
+		return pin_least_entry(bucket, own);
 	theirs = pin_least(other, now_s, idle_s);
-	if (own / PIN_VALUE_WAY <= theirs / PIN_VALUE_WAY)
-		return &bucket->entry[own % PIN_VALUE_WAY];
+	if ((own & PIN_VALUE_MASK) <= (theirs & PIN_VALUE_MASK))
+		return pin_least_entry(bucket, own);
 	*live = pin_is_live(theirs);
 	if (!*live || may_evict)
 		pin_set(&bucket->entry[way], bucket->entry[way] | PIN_SPILLED);
-	return &other->entry[theirs % PIN_VALUE_WAY];
+	return pin_least_entry(other, theirs);
 }
 
-/* A new flow's usual case: nothing with its tag, and an entry that is worth less than a live one.
- */
+/* A new flow's usual case: nothing with its tag, and an entry worth less than a live one. */
 static inline bool pin_insert_in(struct pin_bucket *bucket, uint64_t hash, uint16_t member,
 				 uint8_t tcp_flags, uint32_t now_s, uint32_t idle_s)
 {
-	uint32_t value = pin_least(bucket, now_s, idle_s);
-	uint64_t *entry = &bucket->entry[value % PIN_VALUE_WAY];
+	uint32_t least = pin_least(bucket, now_s, idle_s);
+	uint64_t *entry = pin_least_entry(bucket, least);
 
 	if (unlikely(pin_matches(bucket, hash) != 0) || unlikely(pin_has_spilled(bucket, hash)) ||
-	    unlikely(pin_is_live(value)))
+	    unlikely(pin_is_live(least)))
 		return false;
 	pin_set(entry,
 		pin_pack(hash, member, pin_first_state(tcp_flags), now_s) | (*entry & PIN_SPILLED));

@@ -202,13 +202,16 @@ static void test_eviction_order(void **state)
 		struct pin_table table = new_table(2);
 
 		print_message("  %s\n", row[i].what);
-		for (int n = 0; n < PIN_WAYS; n++) {
+		for (int at = -30; at <= 100; at++)
+			for (int n = 0; n < PIN_WAYS; n++)
+				if (row[i].used[n] == at)
+					assert_int_equal(pin_insert(&table, in_one_bucket(n), n,
+								    row[i].flags[n], 1000 + at,
+								    IDLE),
+							 PIN_INSERTED);
+		for (int n = 0; n < PIN_WAYS; n++)
 			assert_int_equal(pin_insert(&table, in_other_bucket(n), n, ACK, 1100, IDLE),
 					 PIN_INSERTED);
-			assert_int_equal(pin_insert(&table, in_one_bucket(n), n, row[i].flags[n],
-						    1000 + row[i].used[n], IDLE),
-					 PIN_INSERTED);
-		}
 		assert_int_equal(
 			pin_insert(&table, in_one_bucket(99), 99, row[i].new_flags, 1100, IDLE),
 			row[i].result);
