@@ -8,7 +8,7 @@ float choose_score(const struct choose_set *set, uint64_t hash, unsigned candida
 	unsigned lane = candidate % CHOOSE_LANES;
 	choose_bits score = choose_scores(set, hash, candidate - lane);
 
-	return ((choose_float)score)[lane];
+	return ((choose_float)(score & ~CHOOSE_PLACE))[lane];
 }
 
 static uint32_t mix(uint32_t key, uint64_t hash)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The body of choose.h, inlined into the worker's loop: as many candidates at once as a vector
- * of this form holds. Scores must be the same in all forms, so files that include this are compiled
- * with -ffp-contract=off; what is left are single correctly rounded operations (IEEE 754).
+ * of this form holds. Files that include this are compiled with -ffp-contract=off: all forms for
+ * CPUs with fused multiply-add compute the same bits, and so do all for those without.
  */
 #pragma once
 
@@ -22,79 +22,93 @@
 _Static_assert(CHOOSE_GROUP % CHOOSE_LANES == 0, "whole vectors");
 
 #define CHOOSE_INFINITE 0x7f800000u
+#define CHOOSE_PLACE (CHOOSE_GROUP - 1u) /* bits of a score that it gives up for its place */
+static const uint32_t choose_place[CHOOSE_GROUP] = {0, 1, 2,  3,  4,  5,  6,  7,
+						    8, 9, 10, 11, 12, 13, 14, 15};
 
 typedef uint32_t choose_bits __attribute__((vector_size(4 * CHOOSE_LANES)));
 typedef int32_t choose_int __attribute__((vector_size(4 * CHOOSE_LANES)));
 typedef float choose_float __attribute__((vector_size(4 * CHOOSE_LANES)));
 
-/* Two rounds of an unbiased 32-bit mixer, with half of the flow's hash before each. */
+/* (x & mask) | bits */
+static inline choose_bits choose_merge(choose_bits x, choose_bits mask, choose_bits bits)
+{
+#if defined(__AVX512F__)
+	return (choose_bits)_mm512_ternarylogic_epi32((__m512i)x, (__m512i)mask, (__m512i)bits,
+						      0xea);
+#else
+	return (x & mask) | bits;
+#endif
+}
+
+/* a + b c, rounded once where the CPU can. */
+static inline choose_float choose_add_product(choose_float a, choose_float b, choose_float c)
+{
+#if defined(__AVX512F__)
+	return (choose_float)_mm512_fmadd_ps((__m512)b, (__m512)c, (__m512)a);
+#elif defined(__FMA__)
+	return (choose_float)_mm256_fmadd_ps((__m256)b, (__m256)c, (__m256)a);
+#else
+	return a + b * c;
+#endif
+}
+
+/*
+ * Two rounds of an unbiased 32-bit mixer, with half of the flow's hash before each; without its
+ * last step, which would only mix the low bits again: those count least.
+ */
 static inline choose_bits choose_mix(choose_bits key, uint64_t hash)
 {
-	choose_bits x = key ^ (uint32_t)hash;
+	choose_bits x = (key ^ (uint32_t)hash) * 0x7feb352du;
 
-	x = (x ^ x >> 16) * 0x7feb352du;
 	x ^= (uint32_t)(hash >> 32);
-	x = (x ^ x >> 15) * 0x846ca68bu;
-	return x ^ x >> 16;
+	return (x ^ x >> 15) * 0x846ca68bu;
 }
 
 /*
- * -log2(1 - s) / s for s in [0, 1/2], relative error below 2e-6 (Chebyshev), in the order of
- * Estrin: half the latency of Horner's.
- */
-static inline choose_float choose_log_ratio(choose_float s)
-{
-	choose_float s2 = s * s;
-	choose_float low = (1.44269624f + s * 0.721112976f) + s2 * (0.48822524f + s * 0.276858596f);
-	choose_float high = (0.729325249f - s * 0.875417747f) + s2 * 1.39874513f;
-
-	return low + s2 * s2 * high;
-}
-
-/* Values are below 2^31, so the signed conversion is right. */
-static inline choose_float choose_to_float(choose_bits value)
-{
-	return __builtin_convertvector((choose_int)value, choose_float);
-}
-
-/*
- * -log2(u) of u = draw / 2^32, exact to a few units in the last place also where u is nearly 1:
- * there the winners are, and a float of u itself would have only 2^-24 to tell them apart.
- *	z = draw / 2 = lead (1 + r), lead a power of two: u = 2^-k (1 - s), s = 1 - z / (2 lead)
- * No branches and no division; a draw of 0 counts as 2^-31.
+ * -log2(u) of u = (2 floor(draw / 512) + 1) / 2^24, between 0 and 24: u is exact as a float, never
+ * 0 or 1, and finer than shares of flows can tell.
+ *	u = m 2^-k, m in [1/2, 1): -log2(u) = k + s R(s), s = 1 - m
+ * R(s) = -log2(1 - s) / s by a polynomial, relative error below 3.2e-4 (minimax): a share is off by
+ * no more than that. No branches and no division.
  */
 static inline choose_float choose_minus_log2(choose_bits draw)
 {
-	choose_bits z = draw >> 1;
-#if defined(__AVX512CD__)
-	/* The same numbers: shifted to the top, 2^32 - z has the bits of 2 lead - z. */
-	choose_bits zeros = (choose_bits)_mm512_lzcnt_epi32((__m512i)z);
-	choose_bits rest = -(choose_bits)_mm512_sllv_epi32((__m512i)z, (__m512i)zeros);
-	choose_float s = (choose_float)_mm512_cvtepu32_ps((__m512i)rest) * 0x1p-32f;
-	choose_float k = choose_to_float(zeros - 1);
+#if defined(__AVX512F__)
+	/* odd, and scaled by 256: k is as well the scale's exponent less this one's */
+	choose_bits odd = choose_merge(draw, (choose_bits){} + ~511u, (choose_bits){} + 256u);
+	__m512 z = _mm512_cvtepu32_ps((__m512i)odd);
+	choose_float m = (choose_float)_mm512_getmant_ps(z, _MM_MANT_NORM_p5_1, _MM_MANT_SIGN_zero);
+	choose_float k = 31 - (choose_float)_mm512_getexp_ps(z);
 #else
-	/* Without the bit after the leading one, rounding cannot reach the next power. */
-	choose_bits lead_bits = (choose_bits)choose_to_float(z & ~(z >> 1)) & CHOOSE_INFINITE;
-	choose_bits lead =
-		(choose_bits) __builtin_convertvector((choose_float)lead_bits, choose_int);
-	choose_float s = choose_to_float(2 * lead - z) * (choose_float)((253u << 23) - lead_bits);
-	choose_bits power = 157 - (lead_bits >> 23);
-	choose_bits none = (choose_bits)(power > 31);
-	choose_float k = choose_to_float((power & ~none) | (none & 31));
+	choose_bits z =
+		(choose_bits) __builtin_convertvector((choose_int)(draw >> 8 | 1), choose_float);
+	choose_float m = (choose_float)((z & 0x007fffff) | 0x3f000000);
+	choose_float k = __builtin_convertvector((choose_int)(150 - (z >> 23)), choose_float);
 #endif
+	choose_float s = 1 - m, r;
 
-	return k + s * choose_log_ratio(s);
+	r = choose_add_product((choose_float){} + (0.237085849f), s,
+			       (choose_float){} + (0.988944352f));
+	r = choose_add_product((choose_float){} + (0.748482645f), s, r);
+	r = choose_add_product((choose_float){} + (1.44224429f), s, r);
+	return choose_add_product(k, s, r);
 }
 
-/* Scores of the candidates from `at` on, as bits: they are not negative, so these order alike. */
+/*
+ * Scores of the candidates from `at` on, as bits: they are not negative, so these order alike. The
+ * lowest bits are the candidate's place in its group, so that the lowest score names the winner.
+ */
 static inline choose_bits choose_scores(const struct choose_set *set, uint64_t hash, unsigned at)
 {
 	choose_float inverse_weight;
-	choose_bits key;
+	choose_bits key, place, score;
 
 	memcpy(&key, &set->key[at], sizeof(key));
 	memcpy(&inverse_weight, &set->inverse_weight[at], sizeof(inverse_weight));
-	return (choose_bits)(choose_minus_log2(choose_mix(key, hash)) * inverse_weight);
+	memcpy(&place, choose_place, sizeof(place));
+	score = (choose_bits)(choose_minus_log2(choose_mix(key, hash)) * inverse_weight);
+	return choose_merge(score, (choose_bits){} + ~CHOOSE_PLACE, place);
 }
 
 static inline uint32_t choose_lowest(choose_bits v)
@@ -110,51 +124,31 @@ static inline uint32_t choose_lowest(choose_bits v)
 #endif
 }
 
-/* The first lane with this value. */
-static inline unsigned choose_lane(choose_bits v, uint32_t value)
+static inline bool choose_is_few(const struct choose_set *set)
 {
-#if defined(__AVX512F__)
-	return __builtin_ctz(_mm512_cmpeq_epi32_mask((__m512i)v, _mm512_set1_epi32((int)value)));
-#elif defined(__AVX2__)
-	return __builtin_ctz(_mm256_movemask_ps((__m256)(v == value)));
-#elif defined(__SSE2__)
-	return __builtin_ctz(_mm_movemask_ps((__m128)(v == value)));
-#else
-	unsigned lane = 0;
-
-	while (v[lane] != value)
-		lane++;
-	return lane;
-#endif
+	return set->candidates <= CHOOSE_LANES;
 }
 
-static __attribute__((noinline, unused)) int choose_many(const struct choose_set *set,
-							 uint64_t hash)
+static inline int choose_winner(choose_bits scores)
+{
+	uint32_t best = choose_lowest(scores);
+
+	return best >= CHOOSE_INFINITE ? -1 : (int)(best & CHOOSE_PLACE);
+}
+
+/* The first of equal ones. */
+static inline int choose(const struct choose_set *set, uint64_t hash)
 {
 	uint32_t lowest = CHOOSE_INFINITE;
 	int winner = -1;
 
 	for (unsigned at = 0; at < set->candidates; at += CHOOSE_LANES) {
-		choose_bits score = choose_scores(set, hash, at);
-		uint32_t best = choose_lowest(score);
+		uint32_t best = choose_lowest(choose_scores(set, hash, at));
 
-		if (best < lowest) {
-			lowest = best;
-			winner = at + choose_lane(score, best);
+		if ((best & ~CHOOSE_PLACE) < lowest) {
+			lowest = best & ~CHOOSE_PLACE;
+			winner = at + (best & CHOOSE_PLACE);
 		}
 	}
 	return winner;
-}
-
-/* The first of equal ones. Most sets fit in one vector: without a loop its constants stay put. */
-static inline int choose(const struct choose_set *set, uint64_t hash)
-{
-	choose_bits score;
-	uint32_t best;
-
-	if (unlikely(set->candidates - 1 >= CHOOSE_LANES))
-		return choose_many(set, hash);
-	score = choose_scores(set, hash, 0);
-	best = choose_lowest(score);
-	return best == CHOOSE_INFINITE ? -1 : (int)choose_lane(score, best);
 }

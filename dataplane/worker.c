@@ -105,25 +105,69 @@ static inline uint64_t draw(struct worker *w)
 	return w->random * 0x2545f4914f6cdd1du;
 }
 
-/* Draws for all, before any is pinned: one does not wait for the other. */
-static inline void choose_all(struct worker *w, struct burst *b)
+/* Draws for all; the winners of services with more candidates than a vector has lanes. */
+static inline void choose_begin(struct worker *w, struct burst *b)
 {
 	for (unsigned i = 0; i < b->missed; i++) {
 		const struct service *service = b->miss[i]->service;
-		bool pins = service->affinity != SL_AFFINITY_NONE;
 
-		b->winner[i] = choose(&service->choose, pins ? b->miss[i]->hash : draw(w));
+		b->draw[i] = b->miss[i]->hash;
+		if (unlikely(service->affinity == SL_AFFINITY_NONE))
+			b->draw[i] = draw(w);
+		if (unlikely(!choose_is_few(&service->choose)))
+			b->winner[i] = choose(&service->choose, b->draw[i]);
 	}
 }
 
+/* Of any miss, so that no branch is needed at the end. */
+static inline choose_bits scores_of(const struct burst *b, unsigned i)
+{
+	unsigned miss = i < b->missed ? i : 0;
+
+	return choose_scores(&b->miss[miss]->service->choose, b->draw[miss], 0);
+}
+
+/* False: it is one for choose_late. */
+static inline bool settle_new(struct worker *w, struct burst *b, struct passing *p, int winner)
+{
+	const struct service *service = p->service;
+	struct member member;
+
+	if (unlikely(winner < 0)) {
+		p->member = PIN_MEMBER_NONE;
+		return false;
+	}
+	p->member = service->choose.member[winner];
+	member = member_of(w, p->member);
+	settle(w, p, &member, p->member);
+	if (service->affinity != SL_AFFINITY_NONE) {
+		if (unlikely(!pin_insert_in(p->bucket, p->hash, p->member, p->tcp_flags, b->now_s,
+					    service->idle_s)))
+			return false;
+		b->inserted++;
+	}
+	w->counters->member[p->member].new_flows++;
+	return true;
+}
+
+/* No pin and no site that takes new flows: unless another packet of this burst made one. */
+static void no_candidate(struct worker *w, struct burst *b, struct passing *p)
+{
+	if (p->service->affinity != SL_AFFINITY_NONE &&
+	    settle_pinned(w, b, p, pin_lookup(&w->pins, p->hash, b->now_s, p->service->idle_s)))
+		return;
+	drop(w, p->mbuf, SL_VERDICT_NO_CANDIDATE);
+	p->encap = NULL;
+}
+
 /*
- * Out of line: the flow's bucket has something of its tag, or only live flows, or it spills.
- * Another packet of this burst may have pinned the flow, or an earlier one in the other bucket.
+ * The flow's bucket has something of its tag, or only live flows, or it spills. Another packet of
+ * this burst may have pinned the flow, or an earlier one in the other bucket.
  */
-static __attribute__((noinline)) void pin_rare(struct worker *w, struct burst *b, struct passing *p,
-					       uint16_t slot)
+static void pin_rare(struct worker *w, struct burst *b, struct passing *p)
 {
 	struct pin_hit hit = pin_lookup(&w->pins, p->hash, b->now_s, p->service->idle_s);
+	uint16_t slot = p->member;
 
 	if (settle_pinned(w, b, p, hit))
 		return;
@@ -133,46 +177,49 @@ static __attribute__((noinline)) void pin_rare(struct worker *w, struct burst *b
 						p->service->idle_s) == PIN_EVICTED;
 }
 
-/* No pin and no site that takes new flows: unless another packet of this burst made one. */
-static __attribute__((noinline, cold)) void no_candidate(struct worker *w, struct burst *b,
-							 struct passing *p)
+/* After the others: a call among those would cost them what they keep in registers. */
+static __attribute__((noinline)) void choose_late(struct worker *w, struct burst *b, unsigned late)
 {
-	if (p->service->affinity != SL_AFFINITY_NONE &&
-	    settle_pinned(w, b, p, pin_lookup(&w->pins, p->hash, b->now_s, p->service->idle_s)))
-		return;
-	drop(w, p->mbuf, SL_VERDICT_NO_CANDIDATE);
-	p->encap = NULL;
+	for (unsigned i = 0; i < late; i++) {
+		struct passing *p = b->late[i];
+
+		if (p->member == PIN_MEMBER_NONE)
+			no_candidate(w, b, p);
+		else
+			pin_rare(w, b, p);
+	}
 }
 
+/*
+ * Three flows at a time: the scores of the next but one, the winner among the next one's, the pin
+ * of this one. One after the other they would wait for each other.
+ */
 static inline void stage_choose(struct worker *w, struct burst *b)
 {
-	uint64_t inserted = 0;
+	choose_bits scores;
+	unsigned late = 0;
+	int next;
 
-	choose_all(w, b);
+	if (b->missed == 0)
+		return;
+	choose_begin(w, b);
+	next = choose_winner(scores_of(b, 0));
+	scores = scores_of(b, 1);
+	b->inserted = 0;
 	for (unsigned i = 0; i < b->missed; i++) {
 		struct passing *p = b->miss[i];
-		const struct service *service = p->service;
-		struct member member;
-		uint16_t slot;
+		int winner = next;
 
-		if (unlikely(b->winner[i] < 0)) {
-			no_candidate(w, b, p);
-			continue;
-		}
-		slot = service->choose.member[b->winner[i]];
-		member = member_of(w, slot);
-		settle(w, p, &member, slot);
-		if (service->affinity != SL_AFFINITY_NONE) {
-			if (unlikely(!pin_insert_in(p->bucket, p->hash, slot, p->tcp_flags,
-						    b->now_s, service->idle_s))) {
-				pin_rare(w, b, p, slot);
-				continue;
-			}
-			inserted++;
-		}
-		w->counters->member[slot].new_flows++;
+		next = choose_winner(scores);
+		scores = scores_of(b, i + 2);
+		if (unlikely(!choose_is_few(&p->service->choose)))
+			winner = b->winner[i];
+		b->late[late] = p;
+		late += unlikely(!settle_new(w, b, p, winner));
 	}
-	w->counters->pins_inserted += inserted;
+	w->counters->pins_inserted += b->inserted;
+	if (unlikely(late > 0))
+		choose_late(w, b, late);
 }
 
 /* --- 4. the headers of the way there --- */

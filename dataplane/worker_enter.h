@@ -44,12 +44,15 @@ struct burst {
 	uint16_t rx_port;
 	uint32_t now_s;
 	uint64_t tx_packets, tx_bytes, delivered; /* on their way, not yet counted */
+	uint64_t inserted;
 	struct recent recent[SL_INNER_FAMILIES];
 	struct rte_mbuf *mbuf[WORKER_BURST];
 	_Alignas(64) struct passing packet[WORKER_BURST];
 	struct passing *miss[WORKER_BURST];
-	int winner[WORKER_BURST]; /* of each miss */
-	uint32_t ports;		  /* bit p: leaving[p] is not empty */
+	struct passing *late[WORKER_BURST];
+	uint64_t draw[WORKER_BURST]; /* of each miss, as `winner` */
+	int winner[WORKER_BURST];    /* only where there are too many for a vector */
+	uint32_t ports;		     /* bit p: leaving[p] is not empty */
 	struct leaving leaving[WORKER_PORTS_MAX];
 };
 

@@ -65,7 +65,7 @@ static COLD bool settle_one(struct worker *w, struct burst *b, struct passing *p
 	member = member_of(w, p->member);
 	settle(w, p, &member, p->member);
 	if (pins)
-		pin_rare(w, b, p, p->member);
+		pin_rare(w, b, p);
 	else
 		w->counters->member[p->member].new_flows++;
 	return true;
