@@ -171,12 +171,11 @@ void demand_publish(struct demand *demand)
 			.new_flows_per_s = demand->state->service[i].demand_per_s,
 			.new_flows = demand->state->service[i].flows,
 		};
-	/* A site that is drained here gets nothing from here: no path is said to it. */
 	for (unsigned i = 0; i < config->sites; i++)
-		if (!demand->state->site[i].drained)
-			demand->path[report.paths++] =
-				(struct sl_path){.site = config->site[i].name,
-						 .delay_s = demand->state->site[i].delay_s};
+		demand->path[report.paths++] =
+			(struct sl_path){.site = config->site[i].name,
+					 .delay_s = demand->state->site[i].delay_s,
+					 .drained = demand->state->site[i].drained};
 	result = sl_publish(demand->publisher, &report);
 	if (result == -ENOTCONN) /* the bus tells that itself */
 		return;

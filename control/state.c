@@ -192,7 +192,7 @@ void state_edge_report(struct state *state, unsigned edge, const Suanlu__Report 
 
 		if (site >= 0) {
 			e->delay_s[site] = report->path[i]->delay_s;
-			e->delay_at_s[site] = now_s;
+			e->delay_at_s[site] = report->path[i]->drained ? -1 : now_s;
 		}
 	}
 }

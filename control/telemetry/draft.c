@@ -154,6 +154,7 @@ static void fill_rest(struct draft *draft, const struct sl_report *from)
 		suanlu__path_delay__init(&draft->path[i]);
 		draft->path[i].site = (char *)from->path[i].site;
 		draft->path[i].delay_s = from->path[i].delay_s;
+		draft->path[i].drained = from->path[i].drained;
 		draft->entry[draft->entries++] = &draft->path[i];
 	}
 }

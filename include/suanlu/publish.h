@@ -14,6 +14,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -70,6 +71,7 @@ struct sl_demand {
 struct sl_path {
 	const char *site;
 	double delay_s;
+	bool drained; /* nothing new goes there from here */
 };
 
 struct sl_report {
