@@ -116,7 +116,8 @@ int announce_open(struct announce *announce, const struct config *config,
 	if (result == 0 && !config->announce.on)
 		return 0;
 	if (result == 0)
-		result = privilege_has_net_admin() ? kernel_routes_open(&announce->kernel) : -EPERM;
+		result = privilege_has(CAP_NET_ADMIN) ? kernel_routes_open(&announce->kernel)
+						      : -EPERM;
 	if (result == 0)
 		result = take_over(announce);
 	if (result == 0)

@@ -3,6 +3,7 @@
 #include "control.h"
 #include "log.h"
 #include "metrics.h"
+#include "privilege.h"
 #include "reload.h"
 #include <argp.h>
 #include <errno.h>
@@ -99,6 +100,9 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	setvbuf(stderr, NULL, _IOLBF, 0);
 
+	if (privilege_limit() < 0)
+		log_warning("programs that we would start could have more rights than we: %s",
+			    strerror(errno));
 	result = control_open(&control, options.file, &error);
 	if (result < 0)
 		goto fail;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "rundir.h"
 #include "privilege.h"
+#include "replay.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <pwd.h>
@@ -8,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <suanlu/counters.h>
+#include <suanlu/paths.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -74,16 +76,6 @@ void rundir_close(struct rundir *rundir)
 	rundir->lock = -1;
 }
 
-static int give(const struct config *config, const char *const *names, uid_t uid, gid_t gid)
-{
-	char path[PATH_BYTES];
-
-	for (; *names; names++)
-		if (lchown(path_of(config, *names, path), uid, gid) < 0 && errno != ENOENT)
-			return -errno;
-	return 0;
-}
-
 /*
  * Control's own files change hands. The dataplane's stay its own and get the group, so that
  * control may use them; those of a dataplane that starts later get it by the directory's
@@ -91,34 +83,31 @@ static int give(const struct config *config, const char *const *names, uid_t uid
  */
 static int give_away(const struct config *config, uid_t uid, gid_t gid)
 {
-	static const char *const own[] = {"control.lock", "control.sock", "drained", "replay",
+	static const char *const own[] = {"control.lock", "control.sock", "drained", REPLAY_FILE,
 					  NULL};
-	static const char *const dataplane[] = {"dataplane.sock", SL_COUNTERS_FILE, NULL};
-	int result;
+	static const char *const dataplane[] = {"dataplane.sock", SL_COUNTERS_FILE, SL_PATHS_FILE,
+						NULL};
+	int result = privilege_give(config->run_dir, own, uid, gid);
 
-	if (chown(config->run_dir, uid, gid) < 0 || chmod(config->run_dir, 02750) < 0)
-		return -errno;
-	result = give(config, own, uid, gid);
-	return result < 0 ? result : give(config, dataplane, (uid_t)-1, gid);
+	return result < 0 ? result : privilege_give(config->run_dir, dataplane, (uid_t)-1, gid);
 }
 
 int rundir_drop(struct rundir *rundir, struct config_error *error)
 {
+	static const cap_value_t net_admin[] = {CAP_NET_ADMIN};
 	const struct config *config = rundir->config;
-	const struct passwd *user;
-	int result;
+	const struct passwd *user = NULL;
+	int result = 0;
 
-	if (!config->user || geteuid() != 0)
-		return 0;
 	errno = 0;
-	user = getpwnam(config->user);
-	if (!user)
+	if (config->user && !(user = getpwnam(config->user)))
 		return refuse(error, config->user, errno ? -errno : -ENOENT);
-	result = give_away(config, user->pw_uid, user->pw_gid);
+	if (geteuid() == 0)
+		result = give_away(config, user ? user->pw_uid : 0, user ? user->pw_gid : 0);
 	if (result < 0)
 		return refuse(error, config->run_dir, result);
-	result = privilege_become(user, config->announce.on);
-	return result < 0 ? refuse(error, config->user, result) : 0;
+	result = privilege_drop(user, net_admin, config->announce.on);
+	return result < 0 ? refuse(error, "dropping rights", result) : 0;
 }
 
 int rundir_read_drained(const struct rundir *rundir, struct state *state,

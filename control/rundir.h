@@ -18,8 +18,8 @@ int rundir_open(struct rundir *rundir, const struct config *config, struct confi
 void rundir_close(struct rundir *rundir);
 
 /*
- * Gives it to config->user and becomes that user, with CAP_NET_ADMIN if there is something to
- * announce; nothing if none is configured.
+ * Gives it to config->user and becomes that user, if one is configured and root started us. Of the
+ * capabilities only CAP_NET_ADMIN is kept, if there is something to announce.
  */
 int rundir_drop(struct rundir *rundir, struct config_error *error);
 

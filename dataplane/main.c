@@ -10,6 +10,7 @@
 #include "nexthop.h"
 #include "path_mtu.h"
 #include "prober.h"
+#include "rights.h"
 #include "stats.h"
 #include "steer.h"
 #include "workers.h"
@@ -24,7 +25,6 @@
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/capability.h>
 #include <sys/file.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
@@ -51,34 +51,6 @@ struct dataplane {
 	int timer, signals, lock;
 };
 
-static int check_privilege(void)
-{
-	static const struct {
-		cap_value_t value;
-		const char *name;
-	} needed[] = {
-		{CAP_NET_RAW, "CAP_NET_RAW"},
-		{CAP_NET_ADMIN, "CAP_NET_ADMIN"},
-		{CAP_BPF, "CAP_BPF"},
-		{CAP_IPC_LOCK, "CAP_IPC_LOCK"},
-		{CAP_SYS_ADMIN, "CAP_SYS_ADMIN"},
-	};
-	cap_t have = cap_get_proc();
-	int ret = 0;
-
-	for (unsigned i = 0; have && i < sizeof(needed) / sizeof(needed[0]); i++) {
-		cap_flag_value_t set = CAP_CLEAR;
-		cap_get_flag(have, needed[i].value, CAP_EFFECTIVE, &set);
-		if (set != CAP_SET && ret == 0) {
-			warnx("needs %s for AF_XDP: run it as root, or give it that capability",
-			      needed[i].name);
-			ret = -EPERM;
-		}
-	}
-	cap_free(have);
-	return ret;
-}
-
 /* A killed one may still be letting go of it. */
 static bool wait_lock(int fd)
 {
@@ -100,7 +72,7 @@ static int run_dir_open(struct dataplane *dp)
 		return -errno;
 	}
 	snprintf(path, sizeof(path), "%s/dataplane.lock", dp->config->run_dir);
-	dp->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+	dp->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
 	if (dp->lock < 0) {
 		warn("%s", path);
 		return -errno;
@@ -268,7 +240,7 @@ static void teardown(struct dataplane *dp)
 
 static int dataplane_run(struct dataplane *dp, bool verbose)
 {
-	int ret = check_privilege();
+	int ret = rights_check();
 
 	if (ret == 0)
 		ret = run_dir_open(dp);
@@ -291,6 +263,8 @@ static int dataplane_run(struct dataplane *dp, bool verbose)
 	if (ret == 0)
 		ret = messages_open(&dp->messages, dp->config->run_dir, dp->routes, &dp->workers,
 				    &dp->prober);
+	if (ret == 0)
+		ret = rights_drop(dp->config);
 	if (ret == 0) {
 		warnx("node %s: %u ports, %u workers, %u pins (%u kept), hash %s", dp->config->node,
 		      dp->ports.ports, dp->workers.workers, dp->config->dataplane.pins,

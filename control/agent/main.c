@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include "../privilege.h"
 #include "agent.h"
 #include <argp.h>
 #include <errno.h>
@@ -209,6 +210,17 @@ static void loop_close(struct loop *loop)
 	libevent_global_shutdown();
 }
 
+/* BPF is loaded and sockets are open. To find the threads of a service it looks into /proc. */
+static int drop_rights(struct config_error *error)
+{
+	static const cap_value_t kept[] = {CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH};
+	int err = privilege_drop(NULL, kept, 2);
+
+	if (err < 0)
+		snprintf(error->text, sizeof(error->text), "dropping rights: %s", strerror(-err));
+	return err;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct argp argp = {options, parse_option, NULL, doc, NULL, NULL, NULL};
@@ -220,6 +232,10 @@ int main(int argc, char **argv)
 
 	argp_parse(&argp, argc, argv, 0, NULL, &arguments);
 	signal(SIGPIPE, SIG_IGN); /* an endpoint that hangs up while it is asked */
+	if (privilege_limit() < 0)
+		fprintf(stderr,
+			"warning: programs that we would start could have more rights: %s\n",
+			strerror(errno));
 	err = agent_config_load(arguments.file, &config, &error);
 	if (err < 0)
 		goto out;
@@ -229,6 +245,8 @@ int main(int argc, char **argv)
 		goto out;
 	}
 	err = agent_open(&loop.agent, &config, loop.base, &error);
+	if (err == 0)
+		err = drop_rights(&error);
 	if (err < 0)
 		goto out;
 	say_what(&config);

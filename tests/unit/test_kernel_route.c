@@ -154,6 +154,7 @@ static void test_interface(void **state)
  * kernel took a route. */
 static int as_nobody(bool keep)
 {
+	static const cap_value_t net_admin[] = {CAP_NET_ADMIN};
 	struct kernel_route route = host("192.0.2.99", 254, keep ? 1 : 2);
 	const struct passwd *user = getpwnam("nobody");
 	int status;
@@ -162,10 +163,10 @@ static int as_nobody(bool keep)
 	assert_non_null(user);
 	pid = fork();
 	if (pid == 0) {
-		if (privilege_become(user, keep) != 0 || getuid() == 0 || setuid(0) == 0)
+		if (privilege_drop(user, net_admin, keep) != 0 || getuid() == 0 || setuid(0) == 0)
 			_exit(8);
-		_exit((privilege_has_net_admin() == keep) | (kernel_route_add(&routes, &route) == 0)
-								    << 1);
+		_exit((privilege_has(CAP_NET_ADMIN) == keep) |
+		      (kernel_route_add(&routes, &route) == 0) << 1);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_true(WIFEXITED(status));
