@@ -24,9 +24,17 @@ static size_t file_bytes(unsigned workers)
 	return sizeof(struct sl_counters) + workers * sizeof(struct sl_worker_counters);
 }
 
+/* The whole file now: a page that a full disk has no place for later would be a SIGBUS. */
 static struct sl_counters *map(int fd, size_t bytes)
 {
-	void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	int ret = posix_fallocate(fd, 0, bytes);
+	void *at;
+
+	if (ret != 0) {
+		errno = ret;
+		return NULL;
+	}
+	at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	return at == MAP_FAILED ? NULL : at;
 }
 
@@ -68,7 +76,7 @@ static struct sl_counters *map_existing(const char *path, unsigned workers)
 static struct sl_counters *map_new(const char *path, unsigned workers)
 {
 	size_t bytes = file_bytes(workers);
-	struct sl_counters *counters = NULL;
+	struct sl_counters *counters;
 	char temporary[PATH_MAX];
 	int fd;
 
@@ -77,8 +85,7 @@ static struct sl_counters *map_new(const char *path, unsigned workers)
 	fd = open(temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
 	if (fd < 0)
 		return NULL;
-	if (ftruncate(fd, bytes) == 0)
-		counters = map(fd, bytes);
+	counters = map(fd, bytes);
 	if (counters) {
 		counters->version = SL_COUNTERS_VERSION;
 		counters->workers = workers;

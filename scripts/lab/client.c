@@ -113,6 +113,9 @@ static error_t option(int key, char *arg, struct argp_state *state)
 	case 'i':
 		options.interval_us = 1e3 * number(arg, 1, state);
 		return 0;
+	case 'b':
+		options.reopen = true;
+		return 0;
 	case ARGP_KEY_ARG:
 		if (mode)
 			argp_usage(state);
@@ -141,6 +144,7 @@ static const struct argp_option argp_options[] = {
 	{NULL, 0, NULL, 0, "hold:", 0},
 	{"connections", 'n', "N", 0, "Default 1", 0},
 	{"interval", 'i', "MS", 0, "Between two records of a connection (default 100)", 0},
+	{"reopen", 'b', NULL, 0, "Another connection in the place of one that broke", 0},
 	{}};
 
 static void on_stop(int signal)

@@ -23,6 +23,7 @@ struct client_options {
 	/* hold */
 	unsigned connections;
 	uint64_t interval_us; /* between two records of a connection */
+	bool reopen;	      /* another one in the place of one that broke */
 };
 
 /* Set by SIGINT and SIGTERM: no new work, then report as at the end. */

@@ -9,6 +9,7 @@
 # control-NODE, server-SITE, agent-SITE, reflector-SITE. LAB_MORE_SERVICES: YAML of services beside
 # infer and stream. LAB_PROBES: YAML of how paths are measured; unset: delays are configured.
 # LAB_BUS: the value of `bus`, in place of UDP.
+# LAB_REPORT_PORT: where agents send by UDP, if not where control listens.
 # shellcheck disable=SC2153 # LAB_* are lab.sh's
 
 lab_key() {
@@ -127,7 +128,8 @@ lab_config_agent() {
 key: $LAB_DIR/$1.key
 ${LAB_BUS:+bus: $LAB_BUS
 site: $1}
-$([ -n "${LAB_BUS:-}" ] || printf 'publish:\n  - to: "[fc00:e::1]:7801"\n    key: %s' "$(lab_public edge)")
+$([ -n "${LAB_BUS:-}" ] || printf 'publish:\n  - to: "[fc00:e::1]:%s"\n    key: %s' \
+    "${LAB_REPORT_PORT:-7801}" "$(lab_public edge)")
 services:
   - name: infer
     protocol: tcp

@@ -5,8 +5,9 @@
  *
  * The answer at the end, one JSON line: how many opened, broke (reset, closed, or silent for
  * the timeout), changed their site, got garbled records; by site, too. The log (--log) has a
- * line per connection: site, records answered, what ended it or "-", when (Unix time,
- * microseconds).
+ * line per connection: site, records answered, what ended it or "-", when, and when it was
+ * begun (Unix time, microseconds). With --reopen a broken one is logged at once and
+ * another takes its place; the answer is about those that stand at the end.
  */
 #include "client.h"
 #include "hold.h"
@@ -30,14 +31,24 @@ struct connection {
 	uint64_t broken_us; /* Unix time */
 	char site[HOLD_SITE + 1];
 	uint64_t sent, received; /* records */
-	uint64_t heard_us;
+	uint64_t begun_us, heard_us;
 	unsigned held;
 	char data[HEAD_MAX + 1];
 };
 
 static const struct client_options *options;
+static FILE *log_file;
+static uint64_t unix_offset_us;
 static int epoll;
 static const char request[] = "GET /hold HTTP/1.1\r\nHost: service\r\n\r\n";
+
+static void connection_log(const struct connection *c)
+{
+	if (log_file)
+		fprintf(log_file, "%s\t%" PRIu64 "\t%s\t%" PRIu64 "\t%" PRIu64 "\n",
+			*c->site ? c->site : "-", c->received, c->broken ? c->broken : "-",
+			c->broken_us, c->begun_us + unix_offset_us);
+}
 
 static void connection_break(struct connection *c, const char *why)
 {
@@ -46,6 +57,10 @@ static void connection_break(struct connection *c, const char *why)
 	if (c->fd >= 0)
 		close(c->fd);
 	c->fd = -1;
+	if (options->reopen) {
+		connection_log(c);
+		*c = (struct connection){.fd = -1};
+	}
 }
 
 static void connection_start(struct connection *c, unsigned number)
@@ -53,7 +68,7 @@ static void connection_start(struct connection *c, unsigned number)
 	struct epoll_event event = {.events = EPOLLIN, .data.ptr = c};
 
 	c->started = true;
-	c->heard_us = client_now_us(CLOCK_MONOTONIC);
+	c->begun_us = c->heard_us = client_now_us(CLOCK_MONOTONIC);
 	c->fd = client_connect(&options->target[number % options->targets]);
 	if (c->fd < 0 || epoll_ctl(epoll, EPOLL_CTL_ADD, c->fd, &event) < 0)
 		connection_break(c, strerror(errno));
@@ -169,7 +184,7 @@ static void count(json_t *object, const char *key)
 			    json_integer(json_integer_value(json_object_get(object, name)) + 1));
 }
 
-static void report(const struct connection *connection, FILE *log)
+static void report(const struct connection *connection)
 {
 	json_t *sites = json_object(), *broken_at = json_object();
 	json_int_t opened = 0, broken = 0, changed = 0, garbled = 0, records = 0;
@@ -186,9 +201,7 @@ static void report(const struct connection *connection, FILE *log)
 		count(sites, c->site);
 		if (c->broken)
 			count(broken_at, c->site);
-		if (log)
-			fprintf(log, "%s\t%" PRIu64 "\t%s\t%" PRIu64 "\n", *c->site ? c->site : "-",
-				c->received, c->broken ? c->broken : "-", c->broken_us);
+		connection_log(c);
 	}
 	line = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o}", "connections",
 			 (json_int_t)options->connections, "opened", opened, "broken", broken,
@@ -202,18 +215,21 @@ static void report(const struct connection *connection, FILE *log)
 int hold_run(const struct client_options *asked)
 {
 	struct connection *connection = calloc(asked->connections, sizeof(*connection));
-	FILE *log = asked->log_name ? fopen(asked->log_name, "we") : NULL;
 
 	options = asked;
+	unix_offset_us = client_now_us(CLOCK_REALTIME) - client_now_us(CLOCK_MONOTONIC);
+	log_file = asked->log_name ? fopen(asked->log_name, "we") : NULL;
 	epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (!connection || epoll < 0)
 		error(1, errno, "hold");
-	if (asked->log_name && !log)
+	if (asked->log_name && !log_file)
 		error(1, errno, "%s", asked->log_name);
+	if (log_file)
+		setvbuf(log_file, NULL, _IOLBF, 0);
 	for (unsigned i = 0; i < options->connections; i++)
 		connection[i].fd = -1;
 	run(connection);
-	report(connection, log);
+	report(connection);
 	free(connection);
-	return log && fclose(log) ? 1 : 0;
+	return log_file && fclose(log_file) ? 1 : 0;
 }

@@ -308,6 +308,7 @@ lab_down() {
     for role in "${LAB_ROLES[@]}"; do
         ip netns del "$(lab_ns "$role")" 2>/dev/null || true
     done
+    ! mountpoint -q "$LAB_DIR/edge" || umount "$LAB_DIR/edge" # a disk that can be full
     rm -rf "$LAB_DIR"
 }
 
