@@ -285,8 +285,8 @@ all_held() {
 # Control has its dataplane, which has the routes, of this run and not of the one before
 complete() {
     lab_cli "$1" show status --json | jq -e .dataplane_connected && lab_steers "$1" &&
-        lab_cli "$1" show next-hops --json |
-        jq -e '.next_hops | length > 0 and all(.resolved or .references == 0)'
+        lab_cli "$1" show neighbours --json |
+        jq -e '.neighbours | length > 0 and all(.resolved or .references == 0)'
 }
 
 recovered() {

@@ -23,7 +23,7 @@ forward() {
 }
 
 narrow() {
-    lab_cli edge show next-hops --json | jq -e '.next_hops | all(.mtu_bytes == 1500)'
+    lab_cli edge show neighbours --json | jq -e '.neighbours | all(.mtu_bytes == 1500)'
 }
 
 # both VERDICT: of edge and gate together
@@ -56,7 +56,7 @@ for node in edge gate; do
     lab_stop "control-$node"
     lab_stop "dataplane-$node"
 done
-sed -i 's/^node: gate/&\naddress: fc00:c::1/; s/deliver4: 10.3.0.2/sid: fc00:e:0:46::1/
+sed -i 's/deliver4: 10.3.0.2/sid: fc00:e:0:46::1/
     /deliver6/d' "$LAB_DIR/gate.yaml"
 sed -i 's/^  ports: .*/&\n  sids: ["fc00:e:0:46::\/64"]/' "$LAB_DIR/edge.yaml"
 lab_node_start gate
