@@ -99,6 +99,63 @@ static int set_local_sids(struct config_reader *reader, const struct config_fiel
 				SL_SIDS_MAX, node, &dataplane->sid, &dataplane->sids);
 }
 
+/* One address of each family, IPv4 as ::ffff:a.b.c.d. */
+static int set_address(struct config_reader *reader, const struct config_field *field,
+		       const yaml_node_t *node, void *out)
+{
+	const char *text = config_scalar(reader, node);
+	struct in6_addr *address = out;
+
+	if (!text)
+		return -EINVAL;
+	if (strchr(text, ':'))
+		return config_set_ipv6(reader, field, node, out);
+	*address = (struct in6_addr){.s6_addr = {[10] = 0xff, [11] = 0xff}};
+	return config_set_ipv4(reader, field, node, &address->s6_addr[12]);
+}
+
+static int set_addresses(struct config_reader *reader, const struct config_field *field,
+			 const yaml_node_t *node, void *out)
+{
+	struct config *config = out;
+	struct in6_addr *address = NULL;
+	unsigned addresses, seen[2] = {0};
+	int result = config_read_list(reader, field, set_address, sizeof(*address), 2, node,
+				      &address, &addresses);
+
+	for (unsigned i = 0; result == 0 && i < addresses; i++) {
+		bool ipv4 = IN6_IS_ADDR_V4MAPPED(&address[i]);
+
+		if (seen[ipv4]++)
+			result =
+				config_fail(reader, node, "expected one IPv4 and one IPv6 address");
+		else if (ipv4)
+			memcpy(&config->address4, &address[i].s6_addr[12], 4);
+		else
+			config->address = address[i];
+	}
+	free(address);
+	return result;
+}
+
+static int set_vni(struct config_reader *reader, const struct config_field *field,
+		   const yaml_node_t *node, void *out)
+{
+	static const struct config_field range = {.min = 1, .max = 0xffffff};
+
+	(void)field;
+	return config_set_unsigned(reader, &range, node, out);
+}
+
+static int set_vnis(struct config_reader *reader, const struct config_field *field,
+		    const yaml_node_t *node, void *out)
+{
+	struct config_dataplane *dataplane = out;
+
+	return config_read_list(reader, field, set_vni, sizeof(*dataplane->vni), SL_VNIS_MAX, node,
+				&dataplane->vni, &dataplane->vnis);
+}
+
 static int set_dataplane(struct config_reader *reader, const struct config_field *field,
 			 const yaml_node_t *node, void *out)
 {
@@ -109,6 +166,7 @@ static int set_dataplane(struct config_reader *reader, const struct config_field
 		CONFIG_FIELD("busy_poll", config_set_bool, struct config_dataplane, busy_poll),
 		CONFIG_FIELD("huge_pages", config_set_bool, struct config_dataplane, huge_pages),
 		CONFIG_WHOLE("sids", set_local_sids),
+		CONFIG_WHOLE("vnis", set_vnis),
 	};
 
 	(void)field;
@@ -232,7 +290,7 @@ static int read_all(struct config_reader *reader, struct config *config)
 {
 	static const struct config_field fields[] = {
 		CONFIG_FIELD("node", config_set_name, struct config, node),
-		CONFIG_FIELD("address", config_set_ipv6, struct config, address),
+		CONFIG_WHOLE("address", set_addresses),
 		CONFIG_FIELD("key", config_set_text, struct config, key_file),
 		CONFIG_FIELD("run_dir", config_set_text, struct config, run_dir),
 		CONFIG_FIELD("user", config_set_user, struct config, user),
@@ -325,6 +383,7 @@ void config_free(struct config *config)
 	free(config->dataplane.port);
 	free(config->dataplane.core);
 	free(config->dataplane.sid);
+	free(config->dataplane.vni);
 	free(config->site);
 	free(config->service);
 	free(config->edge);

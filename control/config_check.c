@@ -110,6 +110,21 @@ static int check_key_file(struct config_reader *reader, const struct config *con
 	return 0;
 }
 
+static int check_vnis(struct config_reader *reader, const struct config *config)
+{
+	const struct config_dataplane *dataplane = &config->dataplane;
+
+	if (dataplane->vnis && !config->address4.s_addr)
+		return config_fail_at(reader, "address",
+				      "an IPv4 address is required: dataplane.vnis end there");
+	for (unsigned i = 0; i < dataplane->vnis; i++)
+		for (unsigned k = 0; k < i; k++)
+			if (dataplane->vni[i] == dataplane->vni[k])
+				return config_fail_at(reader, at(reader, "dataplane.vnis[%u]", i),
+						      "%u given twice", dataplane->vni[i]);
+	return 0;
+}
+
 static int check_node(struct config_reader *reader, const struct config *config)
 {
 	size_t room = sizeof(((struct sockaddr_un *)0)->sun_path) - sizeof("/dataplane.sock");
@@ -135,7 +150,7 @@ static int check_node(struct config_reader *reader, const struct config *config)
 			if (config->dataplane.core[i] == config->dataplane.core[k])
 				return config_fail_at(reader, at(reader, "dataplane.cores[%u]", i),
 						      "%u given twice", config->dataplane.core[i]);
-	return check_key_file(reader, config);
+	return check_vnis(reader, config) < 0 ? -EINVAL : check_key_file(reader, config);
 }
 
 /* Where a key stands in the file: sites first, then edges. */
@@ -193,6 +208,10 @@ static int check_loop(struct config_reader *reader, const struct config *config,
 					      "its way leads to the address of service '%s', that "
 					      "is, back to here: give the site's own address",
 					      config->service[k].name);
+	if (IN6_IS_ADDR_V4MAPPED(address) && config->address4.s_addr &&
+	    memcmp(&address->s6_addr[12], &config->address4, 4) == 0)
+		return config_fail_at(reader, at(reader, "sites[%u]", i),
+				      "its way leads to this node's own address: give the site's");
 	for (unsigned k = 0; k < config->dataplane.sids; k++)
 		if (is_in(&config->dataplane.sid[k], address))
 			return config_fail_at(reader, at(reader, "sites[%u]", i),
@@ -223,6 +242,12 @@ static int check_site(struct config_reader *reader, const struct config *config,
 		if (strcmp(site->name, config->site[k].name) == 0)
 			return config_fail_at(reader, at(reader, "sites[%u].name", i),
 					      "'%s' is the name of sites[%u] too", site->name, k);
+	if (site->vni && !config->address4.s_addr)
+		return config_fail_at(
+			reader, "address",
+			"an IPv4 address is required: site '%s' has a vxlan, and this "
+			"is the outer source address ([IPV6, IPV4] gives both)",
+			site->name);
 	for (unsigned f = 0; f < SL_INNER_FAMILIES; f++)
 		if (site->via[f].kind == SL_VIA_SRV6 && IN6_IS_ADDR_UNSPECIFIED(&config->address))
 			return config_fail_at(
@@ -275,13 +300,13 @@ static int check_ways(struct config_reader *reader, const struct config *config,
 		if (service->ipv4.s_addr && site->via[SL_INNER_IPV4].kind == SL_VIA_NONE)
 			return config_fail_at(
 				reader, at(reader, "sites[%u]", service->site[k]),
-				"needs sid4, sid or deliver4: service '%s' has an ipv4",
+				"needs sid4, sid, vxlan or deliver4: service '%s' has an ipv4",
 				service->name);
 		if (!IN6_IS_ADDR_UNSPECIFIED(&service->ipv6) &&
 		    site->via[SL_INNER_IPV6].kind == SL_VIA_NONE)
 			return config_fail_at(
 				reader, at(reader, "sites[%u]", service->site[k]),
-				"needs sid6, sid or deliver6: service '%s' has an ipv6",
+				"needs sid6, sid, vxlan or deliver6: service '%s' has an ipv6",
 				service->name);
 	}
 	return 0;

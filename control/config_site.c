@@ -72,6 +72,12 @@ static int set_sid(struct config_reader *reader, const struct config_field *fiel
 	return set_way(reader, node, out, SL_INNER_IPV6, &via);
 }
 
+static void map_ipv4(const struct in_addr *address, struct in6_addr *out)
+{
+	*out = (struct in6_addr){.s6_addr = {[10] = 0xff, [11] = 0xff}}; /* RFC 4291 2.5.5.2 */
+	memcpy(&out->s6_addr[12], address, sizeof(*address));
+}
+
 static int set_deliver4(struct config_reader *reader, const struct config_field *field,
 			const yaml_node_t *node, void *out)
 {
@@ -80,8 +86,7 @@ static int set_deliver4(struct config_reader *reader, const struct config_field 
 
 	if (config_set_ipv4(reader, field, node, &address) < 0)
 		return -EINVAL;
-	memset(via.segment[0].s6_addr + 10, 0xff, 2); /* ::ffff:a.b.c.d, RFC 4291 2.5.5.2 */
-	memcpy(via.segment[0].s6_addr + 12, &address, sizeof(address));
+	map_ipv4(&address, &via.segment[0]);
 	return set_way(reader, node, out, SL_INNER_IPV4, &via);
 }
 
@@ -95,6 +100,20 @@ static int set_deliver6(struct config_reader *reader, const struct config_field 
 	return set_way(reader, node, out, SL_INNER_IPV6, &via);
 }
 
+static int set_vxlan(struct config_reader *reader, const struct config_field *field,
+		     const yaml_node_t *node, void *out)
+{
+	struct sl_via via = {.kind = SL_VIA_VXLAN, .segments = 1};
+	struct in_addr address;
+
+	if (config_set_ipv4(reader, field, node, &address) < 0)
+		return -EINVAL;
+	map_ipv4(&address, &via.segment[0]);
+	if (set_way(reader, node, out, SL_INNER_IPV4, &via) < 0)
+		return -EINVAL;
+	return set_way(reader, node, out, SL_INNER_IPV6, &via);
+}
+
 static int set_labels(struct config_reader *reader, const struct config_field *field,
 		      const yaml_node_t *node, void *out)
 {
@@ -102,6 +121,22 @@ static int set_labels(struct config_reader *reader, const struct config_field *f
 
 	return config_read_list(reader, field, config_set_name, sizeof(*site->label), SL_LABELS_MAX,
 				node, &site->label, &site->labels);
+}
+
+/* The VNI is a key of its own, in any order with the address. */
+static int finish_vxlan(struct config_reader *reader, const yaml_node_t *node,
+			struct config_site *site)
+{
+	const uint8_t vni[3] = {site->vni >> 16, site->vni >> 8 & 0xff, site->vni & 0xff};
+	bool vxlan = site->via[SL_INNER_IPV4].kind == SL_VIA_VXLAN;
+
+	if (vxlan != (site->vni != 0))
+		return config_fail(reader, node,
+				   vxlan ? "vxlan needs a vni (1..16777215) too"
+					 : "vni needs a vxlan address too");
+	for (unsigned f = 0; vxlan && f < SL_INNER_FAMILIES; f++)
+		memcpy(site->via[f].vni, vni, sizeof(vni));
+	return 0;
 }
 
 int config_set_site(struct config_reader *reader, const struct config_field *field,
@@ -113,6 +148,8 @@ int config_set_site(struct config_reader *reader, const struct config_field *fie
 		CONFIG_WHOLE("sid4", set_sid4),
 		CONFIG_WHOLE("sid6", set_sid6),
 		CONFIG_WHOLE("sid", set_sid),
+		CONFIG_WHOLE("vxlan", set_vxlan),
+		CONFIG_RANGE("vni", config_set_unsigned, struct config_site, vni, 1, 0xffffff),
 		CONFIG_WHOLE("deliver4", set_deliver4),
 		CONFIG_WHOLE("deliver6", set_deliver6),
 		CONFIG_RANGE("delay_ms", config_set_ms, struct config_site, delay_s, 0, 60000),
@@ -122,7 +159,11 @@ int config_set_site(struct config_reader *reader, const struct config_field *fie
 		CONFIG_WHOLE("labels", set_labels),
 	};
 
+	struct config_site *site = out;
+
 	(void)field;
-	((struct config_site *)out)->servers = 1;
-	return CONFIG_READ(reader, fields, node, out);
+	site->servers = 1;
+	if (CONFIG_READ(reader, fields, node, out) < 0)
+		return -EINVAL;
+	return finish_vxlan(reader, node, site);
 }

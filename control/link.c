@@ -179,11 +179,15 @@ static int send_node(struct link *link)
 	struct sl_msg_node node = {
 		.header = {SL_ROUTE_VERSION, SL_MSG_NODE, sizeof(node), link->generation + 1},
 		.address = link->config->address,
-		.sids = link->config->dataplane.sids};
+		.address4 = link->config->address4,
+		.sids = link->config->dataplane.sids,
+		.vnis = link->config->dataplane.vnis};
 	int result;
 
 	for (unsigned i = 0; i < node.sids; i++)
 		node.sid[i] = link->config->dataplane.sid[i];
+	for (unsigned i = 0; i < node.vnis; i++)
+		node.vni[i] = link->config->dataplane.vni[i];
 	result = send_message(link, &node, sizeof(node));
 	if (result == 1)
 		link->node = link->generation;

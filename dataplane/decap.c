@@ -4,6 +4,10 @@
 #include <string.h>
 
 #define SRH_SEGMENTS_LEFT 3 /* offset in the header, RFC 8754 section 2 */
+#define UDP_BYTES 8
+#define VXLAN_BYTES 8
+#define ETHER_BYTES 14
+#define VXLAN_VALID 0x08 /* the I flag, RFC 7348 section 5 */
 
 enum { NOT_ECT = 0, ECT_1 = 1, ECT_0 = 2, CE = 3, DROP = 4 };
 
@@ -44,25 +48,59 @@ static enum sl_verdict carry_ecn_inwards(struct packet *packet, uint8_t outer)
 	return PARSE_OK;
 }
 
-/* Padding after the outer packet is cut off with it. */
-static enum sl_verdict parse_inner(struct packet *packet, uint8_t family)
+/* The inner packet is from `at` to `end`: padding after the outer one is cut off with it. */
+static enum sl_verdict parse_inner(struct packet *packet, uint32_t at, uint32_t end, uint8_t family)
 {
-	uint32_t end = packet->l3 + packet->l3_bytes;
 	enum sl_verdict verdict;
 
-	packet->data += packet->l4;
-	packet->bytes = end - packet->l4;
+	packet->data += at;
+	packet->bytes = end - at;
 	verdict = parse_ip(packet);
 	if (verdict != PARSE_OK && verdict != SL_VERDICT_FRAGMENT)
 		return verdict;
 	return packet->data[0] >> 4 == family ? verdict : SL_VERDICT_BAD_HEADER;
 }
 
-enum sl_verdict decap(const struct decap_sids *sids, struct packet *packet)
+static uint16_t load16(const uint8_t *from)
 {
-	uint8_t outer_ecn = packet->traffic_class & 3;
+	return from[0] << 8 | from[1];
+}
+
+static bool is_vni(const struct decap_sids *sids, const uint8_t *field)
+{
+	uint32_t vni = (uint32_t)field[0] << 16 | field[1] << 8 | field[2];
+
+	for (unsigned i = 0; i < sids->vnis; i++)
+		if (sids->vni[i] == vni)
+			return true;
+	return false;
+}
+
+static enum sl_verdict open_vxlan(const struct decap_sids *sids, struct packet *packet)
+{
+	uint32_t at = packet->l4 + UDP_BYTES + VXLAN_BYTES + ETHER_BYTES;
+	uint32_t end = packet->l4 + load16(packet->data + packet->l4 + 4);
+	const uint8_t *vxlan = packet->data + packet->l4 + UDP_BYTES, *frame = vxlan + VXLAN_BYTES;
+
+	if (at > end)
+		return SL_VERDICT_TRUNCATED;
+	if (!(vxlan[0] & VXLAN_VALID))
+		return SL_VERDICT_BAD_HEADER;
+	if (!is_vni(sids, vxlan + 4) || memcmp(frame, sids->mac, sizeof(sids->mac)) != 0)
+		return SL_VERDICT_NOT_LOCAL;
+	switch (load16(frame + 12)) {
+	case 0x0800:
+		return parse_inner(packet, at, end, 4);
+	case 0x86dd:
+		return parse_inner(packet, at, end, 6);
+	default:
+		return SL_VERDICT_NOT_IP;
+	}
+}
+
+static enum sl_verdict open_srv6(const struct decap_sids *sids, struct packet *packet)
+{
 	uint8_t protocol = packet->key.protocol;
-	enum sl_verdict verdict, ecn;
 
 	if (packet->key.family != 6 || !decap_is_local(sids, packet->key.destination))
 		return SL_VERDICT_NOT_LOCAL;
@@ -70,7 +108,16 @@ enum sl_verdict decap(const struct decap_sids *sids, struct packet *packet)
 		return SL_VERDICT_BAD_SEGMENTS;
 	if (protocol != IPPROTO_IPIP && protocol != IPPROTO_IPV6)
 		return SL_VERDICT_BAD_HEADER;
-	verdict = parse_inner(packet, protocol == IPPROTO_IPIP ? 4 : 6);
+	return parse_inner(packet, packet->l4, packet->l3 + packet->l3_bytes,
+			   protocol == IPPROTO_IPIP ? 4 : 6);
+}
+
+enum sl_verdict decap(const struct decap_sids *sids, struct packet *packet)
+{
+	uint8_t outer_ecn = packet->traffic_class & 3;
+	enum sl_verdict verdict, ecn;
+
+	verdict = decap_is_vxlan(sids, packet) ? open_vxlan(sids, packet) : open_srv6(sids, packet);
 	if (verdict != PARSE_OK && verdict != SL_VERDICT_FRAGMENT)
 		return verdict;
 	ecn = carry_ecn_inwards(packet, outer_ecn);
@@ -93,5 +140,20 @@ int decap_add(struct decap_sids *sids, const struct in6_addr *prefix, uint8_t bi
 			prefix->s6_addr[byte] & mask->s6_addr[byte];
 	}
 	sids->sids++;
+	return 0;
+}
+
+int decap_add_vni(struct decap_sids *sids, const struct in_addr *address4, uint32_t vni)
+{
+	static const uint8_t prefix[] = SL_VXLAN_MAC;
+
+	if (vni > 0xffffff)
+		return -EINVAL;
+	if (sids->vnis >= SL_VNIS_MAX)
+		return -ENOSPC;
+	memcpy(sids->address4, address4, sizeof(sids->address4));
+	memcpy(sids->mac, prefix, sizeof(prefix));
+	memcpy(sids->mac + sizeof(prefix), address4, sizeof(*address4));
+	sids->vni[sids->vnis++] = vni;
 	return 0;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The gateway's end of the overlay: End.DT46 (RFC 8986 section 4.8). Pure.
+ * The gateway's end of the overlay: End.DT46 (RFC 8986 section 4.8), VXLAN (RFC 7348). Pure.
  */
 #pragma once
 
@@ -8,21 +8,37 @@
 #include <suanlu/route.h>
 
 #define DECAP_SIDS_MAX SL_SIDS_MAX
+#define DECAP_VXLAN_PORT 4789
 
-/* This node's SIDs; never changed, only replaced whole. */
+/* This node's SIDs and VNIs; never changed, only replaced whole. */
 struct decap_sids {
 	unsigned sids;
 	struct in6_addr prefix[DECAP_SIDS_MAX]; /* bits past the mask are zero */
 	struct in6_addr mask[DECAP_SIDS_MAX];
+	unsigned vnis;
+	uint8_t address4[4]; /* where they end */
+	uint8_t mac[6];	     /* and whose frames are ours: SL_VXLAN_MAC and that address */
+	uint32_t vni[SL_VNIS_MAX];
 };
+
+/* Is it VXLAN that ends here, so that decap is to be asked? A service may have the same port. */
+static inline bool decap_is_vxlan(const struct decap_sids *sids, const struct packet *packet)
+{
+	return packet->key.protocol == IPPROTO_UDP && packet->key.family == 4 && sids->vnis > 0 &&
+	       packet->key.destination_port == RTE_BE16(DECAP_VXLAN_PORT) &&
+	       memcmp(packet->key.destination, sids->address4, sizeof(sids->address4)) == 0;
+}
 
 /*
  * For a parsed packet whose upper-layer protocol is IPv4 (4) or IPv6 (41): checks that the
  * outer destination is one of `sids` (else NOT_LOCAL) and that no segments are left
- * (else BAD_SEGMENTS), carries congestion experienced inwards (RFC 6040 section 4.2: not-ECT inside
- * and CE outside drops with CONGESTED), moves data and bytes to the inner packet and
- * parses that (parse_ip). On FRAGMENT all of that is done too, if the inner packet is the fragment.
- * On any other verdict but PARSE_OK the packet is not to be forwarded.
+ * (else BAD_SEGMENTS). For one that decap_is_vxlan: that its VNI is valid (else BAD_HEADER) and
+ * ours, and that the inner frame is for our MAC (else NOT_LOCAL) and IP without a tag (else NOT_IP;
+ * RFC 7348 section 6.1). A UDP checksum is not verified (section 5 leaves it open). Then carries
+ * congestion experienced inwards (RFC 6040 section 4.2: not-ECT inside and CE outside drops with
+ * CONGESTED), moves data and bytes to the inner packet and parses that (parse_ip). On FRAGMENT all
+ * of that is done too, if the inner packet is the fragment. On any other verdict but PARSE_OK the
+ * packet is not to be forwarded.
  */
 enum sl_verdict decap(const struct decap_sids *sids, struct packet *packet);
 
@@ -31,3 +47,6 @@ bool decap_is_local(const struct decap_sids *sids, const uint8_t *address);
 
 /* Adds prefix/bits. -ENOSPC, -EINVAL (bits > 128). */
 int decap_add(struct decap_sids *sids, const struct in6_addr *prefix, uint8_t bits);
+
+/* Adds a VNI; all of them end at one address. -ENOSPC, -EINVAL (more than 24 bits). */
+int decap_add_vni(struct decap_sids *sids, const struct in_addr *address4, uint32_t vni);

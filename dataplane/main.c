@@ -105,11 +105,16 @@ static void on_address_changed(void *context)
 static int node_open(struct dataplane *dp)
 {
 	const struct config_dataplane *config = &dp->config->dataplane;
-	struct sl_msg_node node = {.address = dp->config->address, .sids = config->sids};
+	struct sl_msg_node node = {.address = dp->config->address,
+				   .address4 = dp->config->address4,
+				   .sids = config->sids,
+				   .vnis = config->vnis};
 	char field[SL_NAME_MAX];
 
 	if (config->sids)
 		memcpy(node.sid, config->sid, config->sids * sizeof(*config->sid));
+	if (config->vnis)
+		memcpy(node.vni, config->vni, config->vnis * sizeof(*config->vni));
 	return routes_node(dp->routes, &node, sizeof(node), field) == SL_ACK_DONE ? 0 : -ENOMEM;
 }
 

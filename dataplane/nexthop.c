@@ -141,7 +141,9 @@ static bool build(struct nexthop *nexthop, unsigned slot, bool wanted, struct en
 		mtu_bytes = RTE_MIN(mtu_bytes, route->mtu_bytes);
 	if (target->path_mtu_bytes)
 		mtu_bytes = RTE_MIN(mtu_bytes, target->path_mtu_bytes);
-	if (encap_build(encap, &target->via, target->family, &nexthop->routes->address,
+	if (encap_build(encap, &target->via, target->family,
+			target->via.kind == SL_VIA_VXLAN ? &nexthop->routes->address4
+							 : &nexthop->routes->address,
 			&port->link.mac, &mac, mtu_bytes) < 0) {
 		say(target, "cannot be encapsulated");
 		return false;

@@ -74,6 +74,7 @@ int path_mtu_open(struct path_mtu *path_mtu, struct nexthop *nexthop, const stru
 		return ret;
 	}
 	check_source(&nexthop->routes->address);
+	check_source(&nexthop->routes->address4);
 	path_mtu_tick(path_mtu);
 	return 0;
 }
@@ -123,7 +124,8 @@ static void take(struct path_mtu *path_mtu, const struct outer_error *error,
 {
 	struct worker_way way;
 
-	if (!IN6_ARE_ADDR_EQUAL(&error->source, &path_mtu->nexthop->routes->address) ||
+	if ((!IN6_ARE_ADDR_EQUAL(&error->source, &path_mtu->nexthop->routes->address) &&
+	     !IN6_ARE_ADDR_EQUAL(&error->source, &path_mtu->nexthop->routes->address4)) ||
 	    path_mtu->left == 0)
 		return;
 	path_mtu->left--;

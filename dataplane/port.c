@@ -96,8 +96,10 @@ static int map_by_name(const uint32_t *id, unsigned ids, const char *name)
 	return -1;
 }
 
-static int program_maps(const struct port *port, int *ipv4, int *ipv6)
+/* All of them or none; -1 otherwise. */
+static int program_maps(const struct port *port, int map[STEER_MAPS])
 {
+	static const char *const names[STEER_MAPS] = {"steer_ipv4", "steer_ipv6", "steer_vxlan"};
 	uint32_t id[16], bytes;
 	struct bpf_prog_info info = {0};
 	int fd, ret = program_on(port, &info, &fd);
@@ -109,10 +111,9 @@ static int program_maps(const struct port *port, int *ipv4, int *ipv6)
 	}
 	if (fd >= 0)
 		close(fd);
-	if (ret == 0) {
-		*ipv4 = map_by_name(id, info.nr_map_ids, "steer_ipv4");
-		*ipv6 = map_by_name(id, info.nr_map_ids, "steer_ipv6");
-		ret = *ipv4 < 0 || *ipv6 < 0 ? -ENOENT : 0;
+	for (unsigned i = 0; ret == 0 && i < STEER_MAPS; i++) {
+		map[i] = map_by_name(id, info.nr_map_ids, names[i]);
+		ret = map[i] < 0 ? -ENOENT : 0;
 	}
 	return ret;
 }
@@ -139,7 +140,7 @@ static int leftover_find(struct port *port)
 	}
 	warnx("%s: replacing the XDP program that an earlier run left", port->name);
 	port->leftover = true;
-	program_maps(port, &port->left_ipv4, &port->left_ipv6); /* may be of another version */
+	program_maps(port, port->left); /* may be of another version, and lack some */
 	return 0;
 }
 
@@ -148,8 +149,9 @@ static int port_claim(struct port *port, const char *name, unsigned workers)
 	int ret;
 
 	snprintf(port->name, sizeof(port->name), "%s", name);
-	port->steer_ipv4 = port->steer_ipv6 = port->claim = -1;
-	port->left_ipv4 = port->left_ipv6 = -1;
+	memset(port->steer, -1, sizeof(port->steer));
+	memset(port->left, -1, sizeof(port->left));
+	port->claim = -1;
 	port->id = PORT_NONE;
 	port->ifindex = if_nametoindex(name);
 	if (!port->ifindex) {
@@ -193,7 +195,7 @@ int port_vdev_argument(const struct port *port, unsigned workers, const char *pr
 
 static void map_copy(int from, int to)
 {
-	uint32_t key[5], next[5], *at = NULL; /* prefix length and address */
+	uint32_t key[5], next[5], *at = NULL; /* the longest: prefix length and address */
 	uint8_t value = 1;
 
 	if (from < 0)
@@ -209,15 +211,16 @@ static void map_copy(int from, int to)
 /* What the killed run steered stays steered, until control has said what is wanted now. */
 static void leftover_take_over(struct port *port)
 {
-	map_copy(port->left_ipv4, port->steer_ipv4);
-	map_copy(port->left_ipv6, port->steer_ipv6);
-	port->left_ipv4 = port->left_ipv6 = -1;
+	for (unsigned i = 0; i < STEER_MAPS; i++) {
+		map_copy(port->left[i], port->steer[i]);
+		port->left[i] = -1;
+	}
 }
 
 /* The driver loaded the program; its maps are found by what is attached. */
 static int maps_open(struct port *port)
 {
-	int ret = program_maps(port, &port->steer_ipv4, &port->steer_ipv6);
+	int ret = program_maps(port, port->steer);
 
 	if (ret < 0)
 		warnx("%s: the XDP program's maps are missing: %s", port->name, strerror(-ret));
@@ -278,10 +281,9 @@ static void port_stop(struct port *port)
 		rte_eth_dev_stop(port->id);
 		rte_eth_dev_close(port->id);
 	}
-	if (port->steer_ipv4 >= 0)
-		close(port->steer_ipv4);
-	if (port->steer_ipv6 >= 0)
-		close(port->steer_ipv6);
+	for (unsigned i = 0; i < STEER_MAPS; i++)
+		if (port->steer[i] >= 0)
+			close(port->steer[i]);
 	if (port->claim >= 0)
 		close(port->claim);
 }

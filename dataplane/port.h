@@ -14,15 +14,17 @@
 
 #define PORT_NONE UINT16_MAX
 
+enum { STEER_IPV4, STEER_IPV6, STEER_VXLAN, STEER_MAPS }; /* xdp/steer.bpf.c */
+
 struct port {
 	char name[16];
 	int ifindex;
-	uint16_t id;		    /* DPDK port */
-	struct netlink_link link;   /* as the kernel sees it; owner: nexthop.c */
-	int steer_ipv4, steer_ipv6; /* maps of the XDP program on this interface */
-	int left_ipv4, left_ipv6;   /* the same of a killed run's program, -1: none */
-	bool leftover;		    /* that program is still attached */
-	int claim;		    /* abstract socket: one dataplane per interface */
+	uint16_t id;		  /* DPDK port */
+	struct netlink_link link; /* as the kernel sees it; owner: nexthop.c */
+	int steer[STEER_MAPS];	  /* maps of the XDP program on this interface */
+	int left[STEER_MAPS];	  /* the same of a killed run's program, -1: none */
+	bool leftover;		  /* that program is still attached */
+	int claim;		  /* abstract socket: one dataplane per interface */
 };
 
 struct ports {

@@ -142,6 +142,13 @@ enum sl_ack_status route_check_node(const struct sl_msg_node *message, size_t by
 	for (uint32_t i = 0; i < message->sids; i++)
 		if (!prefix_ok(&message->sid[i]))
 			return wrong(field, "sid");
+	if (IN_MULTICAST(ntohl(message->address4.s_addr)))
+		return wrong(field, "address4");
+	if (message->vnis > SL_VNIS_MAX || (message->vnis && message->address4.s_addr == 0))
+		return wrong(field, "vnis");
+	for (uint32_t i = 0; i < message->vnis; i++)
+		if (message->vni[i] > 0xffffff)
+			return wrong(field, "vni");
 	return SL_ACK_DONE;
 }
 

@@ -358,8 +358,14 @@ enum sl_ack_status routes_withdraw(struct routes *routes, const struct sl_msg_wi
 
 static bool same_sids(const struct routes *routes, const struct sl_msg_node *message)
 {
-	return routes->sids->sids == message->sids &&
-	       memcmp(routes->sid, message->sid, sizeof(routes->sid)) == 0;
+	const struct decap_sids *sids = routes->sids;
+
+	return sids->sids == message->sids &&
+	       memcmp(routes->sid, message->sid, sizeof(routes->sid)) == 0 &&
+	       sids->vnis == message->vnis &&
+	       memcmp(sids->vni, message->vni, sizeof(sids->vni)) == 0 &&
+	       (sids->vnis == 0 ||
+		memcmp(sids->address4, &message->address4, sizeof(sids->address4)) == 0);
 }
 
 static bool sids_replace(struct routes *routes, const struct sl_msg_node *message)
@@ -370,6 +376,8 @@ static bool sids_replace(struct routes *routes, const struct sl_msg_node *messag
 		return false;
 	for (unsigned i = 0; i < message->sids; i++)
 		decap_add(sids, &message->sid[i].prefix, message->sid[i].bits);
+	for (unsigned i = 0; i < message->vnis; i++)
+		decap_add_vni(sids, &message->address4, message->vni[i]);
 	memcpy(routes->sid, message->sid, sizeof(routes->sid));
 	__atomic_store_n(&routes->sids, sids, __ATOMIC_RELEASE);
 	retire(routes, old, false);
@@ -380,16 +388,20 @@ enum sl_ack_status routes_node(struct routes *routes, const struct sl_msg_node *
 			       size_t bytes, char field[SL_NAME_MAX])
 {
 	enum sl_ack_status status = route_check_node(message, bytes, field);
+	struct in6_addr address4 = {.s6_addr = {[10] = 0xff, [11] = 0xff}};
 
 	if (status != SL_ACK_DONE)
 		return status;
+	memcpy(&address4.s6_addr[12], &message->address4, sizeof(message->address4));
 	if (!same_sids(routes, message)) {
 		if (!sids_replace(routes, message))
 			return SL_ACK_FULL;
 		routes->services_changed(routes->context);
 	}
-	if (!IN6_ARE_ADDR_EQUAL(&routes->address, &message->address)) {
+	if (!IN6_ARE_ADDR_EQUAL(&routes->address, &message->address) ||
+	    !IN6_ARE_ADDR_EQUAL(&routes->address4, &address4)) {
 		routes->address = message->address;
+		routes->address4 = address4;
 		routes->address_changed(routes->context);
 	}
 	return SL_ACK_DONE;

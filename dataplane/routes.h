@@ -65,7 +65,8 @@ struct routes {
 	/* main only */
 	bool updating;			/* between HELLO and SYNC */
 	bool synced;			/* a full update has ended: no other service is wanted */
-	struct in6_addr address;	/* outer source of what we encapsulate */
+	struct in6_addr address;	/* outer source of SRv6 */
+	struct in6_addr address4;	/* and of VXLAN, IPv4-mapped; ::ffff:0.0.0.0: none */
 	struct sl_sid sid[SL_SIDS_MAX]; /* sids->sids of them, as they were given */
 	unsigned targets;		/* used slots of target[] and encap[], holes included */
 	struct target target[ROUTES_TARGETS_MAX];

@@ -17,11 +17,11 @@ static int prefix_order(const void *a, const void *b)
 	return memcmp(a, b, sizeof(struct steer_prefix));
 }
 
-static void prefix_add(struct steer_prefix *prefix, unsigned *n, uint8_t family, uint8_t bits,
+static void prefix_add(struct steer_prefix *prefix, unsigned *n, uint32_t map, uint32_t bits,
 		       const void *address)
 {
-	prefix[*n] = (struct steer_prefix){.family = family, .bits = bits};
-	memcpy(prefix[*n].address, address, family == 4 ? 4 : 16);
+	prefix[*n] = (struct steer_prefix){.map = map, .bits = bits};
+	memcpy(prefix[*n].address, address, map == STEER_IPV6 ? 16 : 4);
 	(*n)++;
 }
 
@@ -33,13 +33,15 @@ static unsigned prefixes_wanted(const struct steer *steer, const struct routes *
 
 	memcpy(prefix, steer->prefix, n * sizeof(*prefix));
 	for (unsigned i = 0; i < routes->sids->sids; i++)
-		prefix_add(prefix, &n, 6, routes->sid[i].bits, &routes->sid[i].prefix);
+		prefix_add(prefix, &n, STEER_IPV6, routes->sid[i].bits, &routes->sid[i].prefix);
+	for (unsigned i = 0; i < routes->sids->vnis; i++)
+		prefix_add(prefix, &n, STEER_VXLAN, routes->sids->vni[i], routes->sids->address4);
 	for (unsigned i = 0; i < SL_SERVICES_MAX; i++) {
 		const struct service *service = routes->service[i];
 		if (service && service->ipv4.s_addr)
-			prefix_add(prefix, &n, 4, 32, &service->ipv4);
+			prefix_add(prefix, &n, STEER_IPV4, 32, &service->ipv4);
 		if (service && !IN6_IS_ADDR_UNSPECIFIED(&service->ipv6))
-			prefix_add(prefix, &n, 6, 128, &service->ipv6);
+			prefix_add(prefix, &n, STEER_IPV6, 128, &service->ipv6);
 	}
 	qsort(prefix, n, sizeof(*prefix), prefix_order);
 	for (unsigned i = 0; i < n; i++)
@@ -56,7 +58,7 @@ static void steer_set(const struct steer *steer, const struct steer_prefix *pref
 	memcpy(key.address, prefix->address, sizeof(key.address));
 	for (unsigned i = 0; i < steer->ports->ports; i++) {
 		const struct port *port = &steer->ports->port[i];
-		int map = prefix->family == 4 ? port->steer_ipv4 : port->steer_ipv6;
+		int map = port->steer[prefix->map];
 		int ret = take ? bpf_map_update_elem(map, &key, &value, BPF_ANY)
 			       : bpf_map_delete_elem(map, &key);
 		if (ret < 0 && errno != ENOENT)
@@ -65,13 +67,13 @@ static void steer_set(const struct steer *steer, const struct steer_prefix *pref
 }
 
 /* Deletes what is in a map but is not wanted. */
-static void prune_map(const struct steer *steer, int map, uint8_t family)
+static void prune_map(const struct steer *steer, int map, uint32_t which)
 {
-	struct map_key key, next = {0}, *at = NULL;
+	struct map_key key, next = {0}, *at = NULL; /* IPv4: the kernel writes 4 bytes of address */
 
 	while (bpf_map_get_next_key(map, at, &next) == 0) {
-		struct steer_prefix prefix = {.family = family, .bits = next.bits};
-		memcpy(prefix.address, next.address, family == 4 ? 4 : 16);
+		struct steer_prefix prefix = {.map = which, .bits = next.bits};
+		memcpy(prefix.address, next.address, sizeof(prefix.address));
 		if (bsearch(&prefix, steer->prefix, steer->prefixes, sizeof(prefix),
 			    prefix_order)) {
 			key = next;
@@ -84,10 +86,9 @@ static void prune_map(const struct steer *steer, int map, uint8_t family)
 
 static void prune(struct steer *steer)
 {
-	for (unsigned i = 0; i < steer->ports->ports; i++) {
-		prune_map(steer, steer->ports->port[i].steer_ipv4, 4);
-		prune_map(steer, steer->ports->port[i].steer_ipv6, 6);
-	}
+	for (unsigned i = 0; i < steer->ports->ports; i++)
+		for (unsigned map = 0; map < STEER_MAPS; map++)
+			prune_map(steer, steer->ports->port[i].steer[map], map);
 	steer->pruned = true;
 }
 

@@ -9,11 +9,11 @@
 #include "routes.h"
 
 /* Those of one configuration, and during an update those of the one before. */
-#define STEER_PREFIXES_MAX (2 * (2 * SL_SERVICES_MAX + SL_SIDS_MAX))
+#define STEER_PREFIXES_MAX (2 * (2 * SL_SERVICES_MAX + SL_SIDS_MAX + SL_VNIS_MAX))
 
 struct steer_prefix {
-	uint8_t family; /* 4 or 6 */
-	uint8_t bits;
+	uint32_t map;  /* STEER_IPV4, ... */
+	uint32_t bits; /* of the prefix; VXLAN: the VNI */
 	uint8_t address[16];
 };
 

@@ -97,8 +97,11 @@ static inline enum sl_verdict enter_any(struct worker *w, struct passing *p, str
 {
 	enum sl_verdict verdict = parse(packet);
 
-	if (verdict == PARSE_OK && is_tunnel(packet))
-		verdict = decap(__atomic_load_n(&w->routes->sids, __ATOMIC_ACQUIRE), packet);
+	if (verdict == PARSE_OK) {
+		const struct decap_sids *sids = __atomic_load_n(&w->routes->sids, __ATOMIC_ACQUIRE);
+		if (is_tunnel(packet) || decap_is_vxlan(sids, packet))
+			verdict = decap(sids, packet);
+	}
 	if (verdict != PARSE_OK)
 		return verdict;
 	p->service = service_of(w->routes, &packet->key);

@@ -21,6 +21,12 @@ void via_text(const struct sl_via *via, char *out, size_t bytes)
 		snprintf(out, bytes, "link %s", address);
 		return;
 	}
+	if (via->kind == SL_VIA_VXLAN) {
+		address_text(&via->segment[0], address);
+		snprintf(out, bytes, "VXLAN %s VNI %u", address,
+			 (unsigned)via->vni[0] << 16 | via->vni[1] << 8 | via->vni[2]);
+		return;
+	}
 	if (via->kind != SL_VIA_SRV6 || segments == 0) {
 		snprintf(out, bytes, "not reachable");
 		return;

@@ -1,21 +1,25 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-3-Clause) */
 /*
- * Takes from a port just the packets that are ours, by destination: service addresses and
- * this node's SIDs. Everything else (SSH, ARP, ND, BGP) goes on to the kernel untouched.
+ * Takes from a port just the packets that are ours, by destination: service addresses,
+ * this node's SIDs and its end of VXLAN. Everything else (SSH, ARP, ND, BGP) goes on to the kernel
+ * untouched.
  *
  * If no AF_XDP socket is bound (the dataplane is being restarted) our packets are dropped:
  * TCP sends them again, whereas the kernel would answer "unreachable" and break it.
  */
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
+#include <linux/in.h>
 #include <linux/ip.h>
 #include <linux/ipv6.h>
+#include <linux/udp.h>
 
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
 #define PREFIXES_MAX 8192
 #define VLAN_TAGS_MAX 2
+#define VXLAN_PORT 4789
 
 struct ipv4_prefix {
 	__u32 bits;
@@ -51,10 +55,38 @@ struct {
 	__type(value, __u8);
 } steer_ipv6 SEC(".maps");
 
+/* VXLAN that ends here; its address has other traffic too, and other VNIs are the kernel's. */
+struct vxlan_end {
+	__u32 vni;
+	__u8 address[4];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 256);
+	__type(key, struct vxlan_end);
+	__type(value, __u8);
+} steer_vxlan SEC(".maps");
+
 struct vlan_tag {
 	__be16 tci;
 	__be16 type;
 };
+
+/* A fragment has no VNI that could be read: for the kernel (RFC 7348 section 4.3: none is made). */
+static __always_inline int is_our_vxlan(const struct iphdr *ip, void *end)
+{
+	const struct udphdr *udp = (void *)ip + ip->ihl * 4;
+	const __u8 *vxlan = (void *)(udp + 1);
+	struct vxlan_end key;
+
+	if (ip->protocol != IPPROTO_UDP || ip->frag_off & bpf_htons(0x3fff) ||
+	    (void *)(vxlan + 8) > end || udp->dest != bpf_htons(VXLAN_PORT))
+		return 0;
+	key.vni = (__u32)vxlan[4] << 16 | vxlan[5] << 8 | vxlan[6];
+	__builtin_memcpy(key.address, &ip->daddr, sizeof(key.address));
+	return bpf_map_lookup_elem(&steer_vxlan, &key) != 0;
+}
 
 static __always_inline int is_ours(void *l3, void *end, __be16 type)
 {
@@ -64,7 +96,7 @@ static __always_inline int is_ours(void *l3, void *end, __be16 type)
 		if ((void *)(ip + 1) > end)
 			return 0;
 		__builtin_memcpy(key.address, &ip->daddr, sizeof(key.address));
-		return bpf_map_lookup_elem(&steer_ipv4, &key) != 0;
+		return bpf_map_lookup_elem(&steer_ipv4, &key) != 0 || is_our_vxlan(ip, end);
 	}
 	if (type == bpf_htons(ETH_P_IPV6)) {
 		struct ipv6hdr *ip = l3;

@@ -33,6 +33,8 @@ struct config_dataplane {
 	bool huge_pages; /* false: do not even try */
 	struct sl_sid *sid;
 	unsigned sids;
+	uint32_t *vni; /* of VXLAN that ends here, at address4 */
+	unsigned vnis;
 };
 
 struct config_site {
@@ -40,6 +42,7 @@ struct config_site {
 	bool has_key; /* no key: its load stays unknown */
 	uint8_t key[SL_KEY_BYTES];
 	struct sl_via via[SL_INNER_FAMILIES];
+	uint32_t vni;		   /* in a via of VXLAN too */
 	double delay_s;		   /* one way, from this node: until it is measured */
 	bool delay_fixed;	   /* also then */
 	struct in6_addr reflector; /* STAMP, reached by the site's own way; :: none */
@@ -102,6 +105,7 @@ enum config_steering {
 struct config {
 	char node[SL_NAME_MAX];
 	struct in6_addr address; /* outer source of what this node encapsulates; :: none */
+	struct in_addr address4; /* the same for VXLAN, and where its VNIs end; 0.0.0.0: none */
 	char *key_file;		 /* Ed25519 seed of this node; NULL: it can verify, not publish */
 	char *run_dir;
 	char *user; /* control drops to this user when started as root; NULL: stays */

@@ -26,7 +26,7 @@
  * X(name, "what happened")
  */
 #define SL_VERDICTS(X)                                                                        \
-	X(ENCAPSULATED, "encapsulated", "sent to a site in SRv6")                             \
+	X(ENCAPSULATED, "encapsulated", "sent to a site in SRv6 or VXLAN")                    \
 	X(DELIVERED, "delivered", "sent to an instance on this link")                         \
 	X(NOT_IP, "not-ip", "neither IPv4 nor IPv6")                                          \
 	X(TRUNCATED, "truncated", "shorter than its headers say")                             \
@@ -39,7 +39,7 @@
 	X(NO_NEXT_HOP, "no-next-hop", "the kernel has no route or neighbour for the way")     \
 	X(TOO_BIG, "too-big", "larger than the outgoing MTU after encapsulation")             \
 	X(HOP_LIMIT, "hop-limit", "hop limit or TTL used up")                                 \
-	X(NOT_LOCAL, "not-local", "encapsulated, but for no SID of this node")                \
+	X(NOT_LOCAL, "not-local", "encapsulated, but for no SID or VNI of this node")         \
 	X(BAD_SEGMENTS, "bad-segments", "segment routing header invalid (RFC 8754)")          \
 	X(TX_FULL, "tx-full", "the port's transmit queue was full")                           \
 	X(ICMP_ANSWERED, "icmp-answered", "an echo request, answered")                        \

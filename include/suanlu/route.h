@@ -26,6 +26,7 @@
 #define SL_CANDIDATES_MAX 64 /* sites per service */
 #define SL_SEGMENTS_MAX 3    /* two transit nodes and the site */
 #define SL_SIDS_MAX 16	     /* of a node's own */
+#define SL_VNIS_MAX 16	     /* the same */
 #define SL_TRANSITS_MAX (SL_SEGMENTS_MAX - 1)
 #define SL_PATHS_MAX 1024 /* that are probed */
 
@@ -124,12 +125,17 @@ struct sl_sid {
 /* What the node itself is. At start the dataplane takes it from its configuration. */
 struct sl_msg_node {
 	struct sl_msg_header header;
-	struct in6_addr address; /* outer source of what it encapsulates; :: none */
+	struct in6_addr address; /* outer source of SRv6; :: none */
+	struct in_addr address4; /* outer source of VXLAN, and where its VNIs end; 0.0.0.0: none */
 	uint32_t sids;		 /* in use of sid[]; the rest is zero */
+	uint32_t vnis;		 /* the same of vni[]; only with an address4 */
 	uint32_t zero;
 	struct sl_sid sid[SL_SIDS_MAX];
+	uint32_t vni[SL_VNIS_MAX]; /* at address4: frames in them are decapsulated and steered */
 };
-_Static_assert(sizeof(struct sl_msg_node) == 40 + SL_SIDS_MAX * 24, "node message");
+_Static_assert(sizeof(struct sl_msg_node) == 48 + SL_SIDS_MAX * 24 + SL_VNIS_MAX * 4,
+	       "node message");
+
 /* A path's name: where it ends, and what it passes on the way there. */
 struct sl_path_name {
 	char end[SL_NAME_MAX];			    /* site or transit node */

@@ -23,6 +23,16 @@ lab_public() {
     tr -d '[:space:]' <"$LAB_DIR/$1.public"
 }
 
+# lab_way SITE NUMBER SRV6_KEYS: how the edge reaches a site, by LAB_UNDERLAY (srv6 or vxlan)
+lab_way() {
+    if [ "${LAB_UNDERLAY:-srv6}" = vxlan ]; then
+        echo "    vxlan: 10.2.$2.2"
+        echo "    vni: 7"
+    else
+        printf '    %s\n' "${@:3}"
+    fi
+}
+
 # lab_config_edge [STEERING] [SITE...]: $LAB_DIR/edge.yaml; services go to SITEs (default all)
 lab_config_edge() {
     local steering=${1:-optimal} name
@@ -34,7 +44,7 @@ lab_config_edge() {
     sites=$(IFS=,; echo "${*:-${LAB_SITES[*]}}" | tr ' ' ',')
     cat >"$LAB_DIR/edge.yaml" <<END
 node: edge
-address: fc00:e::1
+address: [fc00:e::1, 10.6.0.1]
 key: $LAB_DIR/edge.key
 run_dir: $LAB_DIR/edge
 steering: $steering
@@ -67,21 +77,19 @@ sites:
   - name: a
     key: $(lab_public a)
     ${LAB_PROBES:+reflector: fc00:a::1}
-    sid4: "fc00:a:0:4::"
-    sid6: "fc00:a:0:6::"
+$(lab_way a 1 'sid4: "fc00:a:0:4::"' 'sid6: "fc00:a:0:6::"')
     delay_ms: ${LAB_DELAYS_MS[0]}
     servers: 256
   - name: b
     key: $(lab_public b)
     ${LAB_PROBES:+reflector: fc00:b::1}
-    sid4: "fc00:b:0:4::"
-    sid6: "fc00:b:0:6::"
+$(lab_way b 2 'sid4: "fc00:b:0:4::"' 'sid6: "fc00:b:0:6::"')
     delay_ms: ${LAB_DELAYS_MS[1]}
     servers: 256
   - name: c
     key: $(lab_public c)
     ${LAB_PROBES:+reflector: fc00:c::1}
-    sid: "fc00:c:0:46::1"
+$(lab_way c 3 'sid: "fc00:c:0:46::1"')
     delay_ms: ${LAB_DELAYS_MS[2]}
     servers: 256
 END
@@ -91,13 +99,14 @@ END
 lab_config_gateway() {
     cat >"$LAB_DIR/gate.yaml" <<END
 node: gate
-address: fc00:c::1
+address: [fc00:c::1, 10.2.3.2]
 run_dir: $LAB_DIR/gate
 dataplane:
   ports: [o0, i0]
   pins: 100k
   huge_pages: ${LAB_HUGE_PAGES:-false}
   sids: ["fc00:c:0:46::/64"]
+  vnis: [7]
 metrics:
   listen: "127.0.0.1:9801"
 ${LAB_PROBES:+probes: $LAB_PROBES}

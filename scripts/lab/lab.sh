@@ -18,8 +18,8 @@
 #   +--------+   10.4.0.0/24, fd00:4::/64: clients "elsewhere", which the router sends to site a
 #
 #   client e0 10.0.0.2/24 fd00::2, r0 10.1.0.2/24 fd00:1::2 (the source of its requests)
-#   edge   c0 10.0.0.1/24 fd00::1, o0 fd00:e::1, lo fc00:e::1 (outer source)
-#   sites  10.2.N.2/24 and fd00:a::2, fd00:b::2, fd00:c::2; c 10.3.0.2/24, fc00:3::2 behind gate
+#   edge   c0 10.0.0.1/24 fd00::1, o0 fd00:e::1 10.6.0.1/24, lo fc00:e::1 (outer sources)
+#   sites  (VXLAN 7, too) 10.2.N.2/24 and fd00:a::2, fd00:b::2, fd00:c::2; c 10.3.0.2/24, fc00:3::2 behind gate
 #
 # Client links have MTU 1500, those that carry encapsulated packets 1600. Offloads are off: the
 # fast path and the delay line want whole frames with whole checksums. Nothing outside of the
@@ -209,7 +209,9 @@ addr add 10.0.0.1/24 dev c0
 addr add fd00::1/64 dev c0 nodad
 addr add fd00:e::1/64 dev o0 nodad
 addr add fc00:e::1/128 dev lo nodad
+addr add 10.6.0.1/24 dev o0
 route add default via fd00:e::2
+route add 10.2.0.0/16 via 10.6.0.2
 END
     lab_ip router <<END
 addr add 10.1.0.1/24 dev c0
@@ -217,6 +219,7 @@ addr add fd00:1::1/64 dev c0 nodad
 addr add 10.4.0.1/24 dev x0
 addr add fd00:4::1/64 dev x0 nodad
 addr add fd00:e::2/64 dev e0 nodad
+addr add 10.6.0.2/24 dev e0
 addr add 10.2.1.1/24 dev ra
 addr add 10.2.2.1/24 dev rb
 addr add 10.2.3.1/24 dev rc
@@ -246,6 +249,8 @@ route add default via 10.2.$2.1
 route add default via fd00:$1::1
 route add fc00:$1:0:4::/64 encap seg6local action End.DX4 nh4 0.0.0.0 dev r0
 route add fc00:$1:0:6::/64 encap seg6local action End.DT6 table 255 dev r0
+link add vx7 address 02:73:0a:02:0$2:02 type vxlan id 7 dstport 4789 local 10.2.$2.2 nolearning
+link set vx7 up
 END
 }
 

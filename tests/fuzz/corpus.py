@@ -16,6 +16,7 @@ from scapy.all import (Dot1AD, Dot1Q, Ether, ICMP, ICMPv6EchoRequest, ICMPv6Pack
                        IPv6ExtHdrFragment, IPv6ExtHdrHopByHop, IPv6ExtHdrRouting,
                        IPv6ExtHdrSegmentRouting, TCP, UDP, fragment, fragment6)
 from scapy.layers.vxlan import VXLAN
+from scapy.layers.vxlan import VXLAN
 
 TOP = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else pathlib.Path(__file__).parent / 'corpus')
 C4, S4, R4 = '203.0.113.5', '192.0.2.80', '198.51.100.1'
@@ -35,6 +36,8 @@ def packets():
     tcp, udp = TCP(sport=40000, dport=80), UDP(sport=40001, dport=53)
     srh = IPv6ExtHdrSegmentRouting(addresses=[SID], segleft=0, lastentry=0)
     four, six = IP(src=C4, dst=S4), IPv6(src=C6, dst=S6)
+    vxlan = IP(src='10.6.0.1', dst='10.2.3.2', tos=3) / UDP(sport=50000, dport=4789, chksum=0) / \
+        VXLAN(vni=7, flags=8) / Ether(src='02:73:0a:06:00:01', dst='02:73:0a:02:03:02')
     return {
         'tcp4': four / tcp, 'udp4': four / udp / b'abc', 'tcp6': six / tcp, 'udp6': six / udp,
         'options4': IP(src=C4, dst=S4, options=[IPOption_Router_Alert()]) / tcp,
@@ -44,6 +47,8 @@ def packets():
         'routing6': six / IPv6ExtHdrRouting(type=2, segleft=0) / tcp,
         'sid4': IPv6(src='fc00:e::1', dst=SID, tc=3) / IP(src=C4, dst=S4, tos=2) / tcp,
         'sid4-not-ect': IPv6(src='fc00:e::1', dst=SID, tc=3) / IP(src=C4, dst=S4) / tcp,
+        'vxlan4': vxlan / IP(src=C4, dst=S4, tos=2) / tcp,
+        'vxlan6': vxlan / IPv6(src=C6, dst=S6) / udp,
         'sid6': IPv6(src='fc00:e::1', dst=SID, tc=1) / IPv6(src=C6, dst=S6, tc=2) / udp,
         'sid-srh': IPv6(src='fc00:e::1', dst=SID) / srh / four / udp,
         'sid-segments-left': IPv6(src='fc00:e::1', dst=SID) / IPv6ExtHdrSegmentRouting(

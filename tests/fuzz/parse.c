@@ -17,8 +17,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 	uint8_t *frame = fuzz_copy(data, bytes);
 	struct packet packet = {.data = frame, .bytes = bytes};
 
-	if (!sids.sids)
+	if (!sids.sids) {
 		decap_add(&sids, &(struct in6_addr){.s6_addr = {0xfc, 0, 0, 0xc}}, 48);
+		decap_add_vni(&sids, &(struct in_addr){RTE_BE32(0x0a020302)}, 7);
+	}
 	if (parse(&packet) == PARSE_OK) {
 		check(&packet, frame, bytes);
 		if (decap(&sids, &packet) == PARSE_OK)

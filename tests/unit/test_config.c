@@ -139,6 +139,32 @@ static void test_good(void **state)
 	config_free(c);
 }
 
+/* One of each family, in any order, and a site by VXLAN for both families of inner packets. */
+static void test_vxlan(void **state)
+{
+	static const char text[] = "node: t\naddress: [10.6.0.1, fc00:e::1]\n"
+				   "dataplane: {ports: lo, vnis: [7, 16777215]}\n"
+				   "sites: [{name: a, vni: 66051, vxlan: 10.2.1.2}]\n";
+	struct config_error error;
+	struct config *c = NULL;
+	struct in6_addr address;
+
+	(void)state;
+	write_file("t.yaml", text, strlen(text));
+	if (config_load("t.yaml", &c, &error) != 0)
+		fail_msg("%s", error.text);
+	assert_int_equal(ntohl(c->address4.s_addr), 0x0a060001);
+	inet_pton(AF_INET6, "fc00:e::1", &address);
+	assert_memory_equal(&c->address, &address, 16);
+	assert_int_equal(c->dataplane.vnis, 2);
+	assert_int_equal(c->dataplane.vni[1], 16777215);
+	for (unsigned f = 0; f < SL_INNER_FAMILIES; f++) {
+		check_segment(&c->site[0].via[f], SL_VIA_VXLAN, "::ffff:10.2.1.2", NULL);
+		assert_memory_equal(c->site[0].via[f].vni, "\1\2\3", 3);
+	}
+	config_free(c);
+}
+
 static void test_announce(void **state)
 {
 	static const char text[] = "node: t\ndataplane: {ports: lo}\nannounce: {}\n";
@@ -260,6 +286,7 @@ int main(void)
 		cmocka_unit_test(test_good),	 cmocka_unit_test(test_least),
 		cmocka_unit_test(test_files),	 cmocka_unit_test(test_truncated),
 		cmocka_unit_test(test_announce), cmocka_unit_test(test_bus),
+		cmocka_unit_test(test_vxlan),
 	};
 
 	return run_in_directory(tests, sizeof(tests) / sizeof(*tests));

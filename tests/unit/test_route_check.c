@@ -237,12 +237,39 @@ static void checks_paths(void **state)
 	assert_int_equal(route_check_path(&good, sizeof(good), field), SL_ACK_DONE);
 }
 
+static void checks_a_nodes_vnis(void **state)
+{
+	static const struct {
+		uint32_t address, vnis, vni;
+		const char *field;
+	} node[] = {
+		{0x0a060001, 1, 0xffffff, ""},
+		{0xe0000001, 1, 7, "address4"},
+		{0, 1, 7, "vnis"},
+		{0x0a060001, 1, 1 << 24, "vni"},
+		{0x0a060001, SL_VNIS_MAX + 1, 7, "vnis"},
+		{0x0a060001, 0, 0, ""},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(node) / sizeof(node[0]); i++) {
+		struct sl_msg_node m = {.address4.s_addr = htonl(node[i].address),
+					.vnis = node[i].vnis,
+					.vni[0] = node[i].vni};
+		char field[SL_NAME_MAX] = "";
+
+		route_check_node(&m, sizeof(m), field);
+		assert_string_equal(field, node[i].field);
+	}
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(accepts_a_good_message),
 		cmocka_unit_test(names_each_wrong_field),
 		cmocka_unit_test(needs_an_address),
+		cmocka_unit_test(checks_a_nodes_vnis),
 		cmocka_unit_test(refuses_every_truncation),
 		cmocka_unit_test(refuses_another_version_or_length),
 		cmocka_unit_test(checks_withdrawals),
