@@ -149,6 +149,7 @@ bool config_same_site(const struct config_site *a, const struct config_site *b)
 	       memcmp(a->via, b->via, sizeof(a->via)) == 0 && a->delay_s == b->delay_s &&
 	       a->delay_fixed == b->delay_fixed &&
 	       IN6_ARE_ADDR_EQUAL(&a->reflector, &b->reflector) && a->servers == b->servers &&
+	       a->flows_per_s == b->flows_per_s &&
 	       same_names(a->label, a->labels, b->label, b->labels);
 }
 

@@ -156,6 +156,8 @@ int config_set_site(struct config_reader *reader, const struct config_field *fie
 		CONFIG_FIELD("delay_fixed", config_set_bool, struct config_site, delay_fixed),
 		CONFIG_FIELD("reflector", config_set_ipv6, struct config_site, reflector),
 		CONFIG_RANGE("servers", config_set_unsigned, struct config_site, servers, 1, 1e6),
+		CONFIG_RANGE("flows_per_s", config_set_unsigned, struct config_site, flows_per_s, 1,
+			     1e9),
 		CONFIG_WHOLE("labels", set_labels),
 	};
 

@@ -189,6 +189,14 @@ static void describe_unheard(const struct state_member *member, unsigned sites,
 			out[k].queue.service_time_s = sum_s / servers;
 }
 
+/* However short it says its work is, a site finishes no more than the operator gave it. */
+static void bound_claim(const struct config_site *site, struct queue *queue)
+{
+	if (site->flows_per_s > 0)
+		queue->service_time_s =
+			fmax(queue->service_time_s, queue->servers / (double)site->flows_per_s);
+}
+
 static void describe_sites(const struct state *state, unsigned service, double now_s,
 			   struct solve_site *out)
 {
@@ -203,6 +211,8 @@ static void describe_sites(const struct state *state, unsigned service, double n
 		estimate->inflow_per_s =
 			member[k].own_per_s + member[k].others_per_s + out[k].background_per_s;
 		out[k].queue = estimate_queue(estimate, now_s);
+		bound_claim(&state->config->site[state->config->service[service].site[k]],
+			    &out[k].queue);
 	}
 	describe_unheard(member, sites, out);
 }

@@ -5,8 +5,10 @@
 report.py KEY_FILE RECEIVER_PUBLIC ADDRESS PORT KIND [SERVICE...]
 
 Sends one datagram of KIND (two for "replayed"); "walk N PER_S" sends N good ones
-whose load changes each time; "hex N KIND" prints N datagrams instead, for flood.c. Ed25519 and X25519 are OpenSSL's (python3-cryptography),
-BLAKE2b is Python's; protobuf is encoded by hand. Nothing is shared with libsuanlu.
+whose load changes each time; "keep SECONDS NAME=VALUE..." sends ten a second that say the same
+(names are report's); "hex N KIND" prints N datagrams instead, for flood.c. Ed25519 and X25519 are
+OpenSSL's (python3-cryptography), BLAKE2b is Python's; protobuf is encoded by hand. Nothing is
+shared with libsuanlu.
 """
 import base64
 import hashlib
@@ -27,6 +29,7 @@ P = 2**255 - 19
 
 def varint(value):
     out = b''
+    value %= 1 << 64  # as protobuf has negative numbers
     while value > 127:
         out += bytes([value & 127 | 128])
         value >>= 7
@@ -69,14 +72,15 @@ class Sender:
 
 
 def report(services, age_s=0.0, valid_for_ms=60000, servers=8, service_time_s=0.03,
-           in_flight=0, queued=0, sequence=None):
+           in_flight=0, queued=0, sequence=None, arrivals_per_s=0.0, completions_per_s=0.0):
     now_us = int(time.time() * 1e6)
     text = field(1, sequence or now_us) + field(2, int(now_us - age_s * 1e6))
     text += field(3, valid_for_ms)
     for service in services:
         text += field(10, field(1, service.encode()) + field(2, servers) +
                       field(3, service_time_s) + field(4, 1.0) + field(5, in_flight) +
-                      field(6, queued) + field(7, 0.0) + field(8, 0.0))
+                      field(6, queued) + field(7, arrivals_per_s) +
+                      field(8, completions_per_s))
     return text
 
 
@@ -141,6 +145,14 @@ def walk(sender, services, count, per_s, send):
         time.sleep(max(0.0, start + (i + 1) / per_s - time.monotonic()))
 
 
+def keep(sender, services, seconds, values, send):
+    said = {name: int(value) if re.fullmatch(r'-?\d+', value) and not name.endswith('_s')
+            else float(value) for name, value in (value.split('=') for value in values)}
+    for _ in range(int(10 * seconds)):
+        send(sender.datagram(sender.signed(report(services, **{'valid_for_ms': 2000, **said}))))
+        time.sleep(0.1)
+
+
 def sender_of(key_file, receiver):
     return Sender(seed_of(key_file), base64.b64decode(receiver))
 
@@ -162,6 +174,9 @@ def main():
     out = connect(address, int(port))
     if kind == 'walk':
         walk(sender, rest[2:] or ['infer'], int(rest[0]), float(rest[1]), out.send)
+        return
+    if kind == 'keep':
+        keep(sender, ['infer', 'stream'], float(rest[0]), rest[1:], out.send)
         return
     for datagram in make(kind, sender, stranger, rest or ['infer']):
         out.send(datagram)

@@ -87,6 +87,7 @@ static void test_same(void **state)
 		{"delay_ms: 2.5", "delay_ms: 3", false, false},
 		{"labels: [ai, cloud]", "labels: [ai]", false, false},
 		{"servers: 4", "servers: 5", false, false},
+		{"servers: 4", "servers: 4\n    flows_per_s: 9", false, false},
 		{"fc00:a:0:4::", "fc00:a:0:5::", false, false},
 		{"    port: 80", "    port: 82", false, true},
 		{"192.0.2.80", "192.0.2.81", false, true},

@@ -144,6 +144,23 @@ static void test_capacity(void **state)
 	lab_close(&lab);
 }
 
+/* It says that it finishes 400 a second; the operator gave it 100. */
+static void test_claim(void **state)
+{
+	struct lab lab;
+
+	(void)state;
+	lab_describe(&lab);
+	lab.site[A].flows_per_s = 100;
+	lab_open(&lab);
+	lab.state.service[0].demand_per_s = 400;
+	pass(&lab, 3, ALL);
+	assert_true(share(&lab, A) * 400 < 100);
+	assert_true(share(&lab, B) > 0.5);
+	assert_true(lab.routes.service[0].response_s[A] >= 0.040);
+	lab_close(&lab);
+}
+
 static void test_load(void **state)
 {
 	struct lab lab;
@@ -436,11 +453,17 @@ static void test_two_edges(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_capacity),  cmocka_unit_test(test_load),
-		cmocka_unit_test(test_surge),	  cmocka_unit_test(test_never_and_silent),
-		cmocka_unit_test(test_excluded),  cmocka_unit_test(test_bounded),
-		cmocka_unit_test(test_held),	  cmocka_unit_test(test_nearest),
-		cmocka_unit_test(test_published), cmocka_unit_test(test_two_edges),
+		cmocka_unit_test(test_capacity),
+		cmocka_unit_test(test_load),
+		cmocka_unit_test(test_claim),
+		cmocka_unit_test(test_surge),
+		cmocka_unit_test(test_never_and_silent),
+		cmocka_unit_test(test_excluded),
+		cmocka_unit_test(test_bounded),
+		cmocka_unit_test(test_held),
+		cmocka_unit_test(test_nearest),
+		cmocka_unit_test(test_published),
+		cmocka_unit_test(test_two_edges),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
