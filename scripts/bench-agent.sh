@@ -4,7 +4,7 @@
 # bench-agent.sh [--json FILE]: what the agent costs its host while a service gets 20,000 new
 # connections a second (scripts/lab/churn.c, in a namespace of its own), in percent of one core,
 # by each way to watch them; in turns with none at all, so that a busy machine disturbs all alike.
-# Clients are elsewhere, behind a TUN interface; in the case `kernel, clients here` both ends
+# Clients, and the edge, are elsewhere, behind a TUN interface; in the case `kernel, clients here` both ends
 # are this host's sockets, and BPF sees the events of both.
 #
 #   agent    CPU time of the agent's process
@@ -46,7 +46,7 @@ prepare() {
     for source in kernel sockets; do
         cat >"$LAB_DIR/agent-$source.yaml" <<END
 key: $LAB_DIR/a.key
-publish: {to: "127.0.0.1:7801", key: $(lab_public edge)}
+publish: {to: "10.9.255.1:7801", key: $(lab_public edge)}
 services: {name: churn, port: $PORT, servers: 4, source: $source}
 END
     done
@@ -74,6 +74,7 @@ slice() {
         lab_start "agent-$source" a "$LAB_BUILD/control/agent/suanlu-agent" \
             -c "$LAB_DIR/agent-$source.yaml"
         lab_wait 5 "agent by $source" ready "$source"
+        sleep 0.5 # its start is not what it costs
         pid=$(lab_pid "agent-$source")
         cpu_ms=$(lab_cpu_ms "agent-$source")
         ns=$(programs_ns "$pid")

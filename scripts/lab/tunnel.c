@@ -41,6 +41,23 @@ struct tunnel {
 	struct client client[TUNNEL_BATCH];
 };
 
+/* The kernel takes up to a second to see that somebody is there, and drops packets until then. */
+static void wait_running(const char *interface)
+{
+	const struct timespec moment = {.tv_nsec = 10000000};
+	struct ifreq request = {};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	strncpy(request.ifr_name, interface, IFNAMSIZ - 1);
+	do {
+		nanosleep(&moment, NULL);
+		if (ioctl(fd, SIOCGIFFLAGS, &request) < 0)
+			error(1, errno, "%s", interface);
+	} while (!(request.ifr_flags & IFF_RUNNING));
+	nanosleep(&moment, NULL);
+	close(fd);
+}
+
 struct tunnel *tunnel_open(const char *interface, uint16_t port)
 {
 	struct ifreq request = {.ifr_flags = IFF_TUN | IFF_NO_PI};
@@ -53,6 +70,7 @@ struct tunnel *tunnel_open(const char *interface, uint16_t port)
 	strncpy(request.ifr_name, interface, IFNAMSIZ - 1);
 	if (tunnel->fd < 0 || ioctl(tunnel->fd, TUNSETIFF, &request) < 0)
 		error(1, errno, "%s", interface);
+	wait_running(interface);
 	return tunnel;
 }
 
