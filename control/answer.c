@@ -90,6 +90,8 @@ static json_t *respond(struct control *control, const json_t *request)
 		return show("sites", answer_sites(control));
 	if (strcmp(command, "routes") == 0)
 		return show("routes", answer_routes(control));
+	if (strcmp(command, "telemetry") == 0)
+		return show("telemetry", answer_telemetry(control));
 	if (strcmp(command, "reports") == 0)
 		return show("reports", answer_reports(control));
 	if (strcmp(command, "status") == 0)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "answer_show.h"
+#include "cats.h"
 #include "clock.h"
 #include <arpa/inet.h>
 #include <math.h>
@@ -175,6 +176,43 @@ json_t *answer_routes(const struct control *control)
 		for (unsigned k = 0; k < control->config->service[i].sites; k++)
 			json_array_append_new(list, route_json(control, i, k, now_s));
 	return list;
+}
+
+struct row {
+	json_t *list;
+	const char *site, *service;
+	double age_s;
+};
+
+static void add_metric(void *context, const struct cats_metric *m)
+{
+	const struct row *row = context;
+
+	json_array_append_new(
+		row->list,
+		json_pack("{s:s, s:s, s:s, s:i, s:o, s:s, s:s, s:s, s:s, s:i, s:s, s:o}", "site",
+			  row->site, "service", row->service, "type", m->type, "level",
+			  (int)m->level, "value", number(m->value), "format", m->format, "unit",
+			  m->unit, "source", m->source, "statistics", m->statistics, "window_ms",
+			  (int)m->window_ms, "by", m->derived ? "node" : "site", "age_ms",
+			  number(1000 * row->age_s)));
+}
+
+json_t *answer_telemetry(const struct control *control)
+{
+	const struct config *config = control->config;
+	struct row row = {.list = json_array()};
+	double now_s = clock_s();
+
+	for (unsigned i = 0; i < config->services; i++)
+		for (unsigned k = 0; k < config->service[i].sites; k++) {
+			row.site = config->site[config->service[i].site[k]].name;
+			row.service = config->service[i].name;
+			row.age_s =
+				now_s - control->state.service[i].member[k].estimate.measured_at_s;
+			cats_metrics(&control->routes, i, k, now_s, add_metric, &row);
+		}
+	return row.list;
 }
 
 json_t *answer_reports(const struct control *control)

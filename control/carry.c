@@ -25,11 +25,11 @@ static int edge_before(const struct config *from, const char *name)
 
 /* --- state ---------------------------------------------------------------------------------- */
 
-static void carry_service(struct state *to, unsigned i, const struct state *from, unsigned before)
+static void carry_service(struct state *to, unsigned i, struct state *from, unsigned before)
 {
 	const struct config *config = to->config;
 	struct state_service *service = &to->service[i];
-	const struct state_service *old = &from->service[before];
+	struct state_service *old = &from->service[before];
 
 	service->demand_per_s = old->demand_per_s;
 	service->flows = old->flows;
@@ -41,6 +41,7 @@ static void carry_service(struct state *to, unsigned i, const struct state *from
 		if (m < 0)
 			continue;
 		service->member[k] = old->member[m];
+		old->member[m].said = NULL; /* has one owner */
 		estimate_bound(&service->member[k].estimate,
 			       config->site[config->service[i].site[k]].servers);
 	}

@@ -8,8 +8,9 @@
  *	service at site	the estimate (load, learned service time, background), what was sent
  *	other edge	its demand, its delays
  *
- * `to` was opened with the new configuration and is empty, `from` is what ran until now and stays
- * as it is. Nothing here can fail. Called by reload.c, in the order of this file.
+ * `to` was opened with the new configuration and is empty, `from` is what ran until now: only
+ * what sites said is taken out of it. Nothing here can fail. Called by reload.c, in the order of
+ *this file.
  */
 #pragma once
 

@@ -10,6 +10,7 @@
 #include "config_announce.h"
 #include "config_bus.h"
 #include "config_check.h"
+#include "config_publish.h"
 #include "config_reload.h"
 #include "config_probes.h"
 #include "config_site.h"
@@ -306,6 +307,8 @@ static int read_all(struct config_reader *reader, struct config *config)
 		CONFIG_WHOLE("services", set_services),
 		CONFIG_WHOLE("sites", set_sites),
 		CONFIG_WHOLE("edges", set_edges),
+		CONFIG_WHOLE("publish", config_set_publish),
+		CONFIG_FIELD("site", config_set_name, struct config, site_name),
 	};
 	int result =
 		CONFIG_READ(reader, fields, yaml_document_get_root_node(&reader->document), config);
@@ -387,6 +390,7 @@ void config_free(struct config *config)
 	free(config->site);
 	free(config->service);
 	free(config->edge);
+	free(config->receiver);
 	free(config->key_file);
 	free(config->probes.key_file);
 	free(config->run_dir);

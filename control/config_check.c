@@ -2,6 +2,7 @@
 #include "config_check.h"
 #include "config_announce.h"
 #include "config_bus.h"
+#include "config_publish.h"
 #include "telemetry/subject.h"
 #include <arpa/inet.h>
 #include <errno.h>
@@ -94,9 +95,10 @@ static int check_key_file(struct config_reader *reader, const struct config *con
 		if (config->bus.servers)
 			return config_fail_at(reader, "key",
 					      "required with bus (suanlu keygen makes one)");
-		if (config->edges)
+		if (config->edges || config->receivers)
 			return config_fail_at(reader, "key",
-					      "required with edges: it signs what they are told");
+					      "required with %s: it signs what they are told",
+					      config->edges ? "edges" : "publish");
 		return 0;
 	}
 	/* Who needs the key reads it; whoever checks, or has dropped its rights, need not. */
@@ -376,6 +378,8 @@ int config_check(struct config_reader *reader, const struct config *config)
 		result = config_check_announce(reader, config);
 	if (result == 0)
 		result = config_check_bus(reader, &config->bus);
+	if (result == 0)
+		result = config_check_publish(reader, config);
 	if (result == 0)
 		result = check_bus_names(reader, config);
 	return result < 0 ? result : check_keys(reader, config);

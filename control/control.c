@@ -101,6 +101,7 @@ static void on_reports(void *argument)
 	for (unsigned i = 0; i < control->config->services; i++)
 		if (control->state.service[i].dirty)
 			update(control, i, now_s);
+	upward_step(&control->upward, now_s);
 }
 
 static void log_site(struct control *control, unsigned site, double now_s)
@@ -149,6 +150,7 @@ static void on_interval(int fd, short what, void *argument)
 	ingest_bus_log(&control->bus, now_s);
 	settle(control, now_s);
 	update_all(control, now_s);
+	upward_step(&control->upward, clock_s());
 	control_announce(control);
 }
 
@@ -161,16 +163,21 @@ static int out_of_memory(struct config_error *error)
 int control_shape(struct control *control, struct config_error *error)
 {
 	struct state *state = &control->state;
+	int result;
 
 	control->told = calloc(control->config->sites + 1, sizeof(*control->told));
 	if (!control->told || state_open(state, control->config) < 0 ||
 	    routes_open(&control->routes, state) < 0)
 		return out_of_memory(error);
-	return demand_open(&control->demand, state, &control->key, control->bus.bus, error);
+	result = demand_open(&control->demand, state, &control->key, control->bus.bus, error);
+	return result < 0 ? result
+			  : upward_open(&control->upward, state, &control->routes, &control->key,
+					control->bus.bus, error);
 }
 
 void control_unshape(struct control *control)
 {
+	upward_close(&control->upward);
 	demand_close(&control->demand);
 	routes_close(&control->routes);
 	state_close(&control->state);
@@ -180,7 +187,8 @@ void control_unshape(struct control *control)
 
 bool control_needs_key(const struct config *config)
 {
-	return config->telemetry_listen.ss_family || config->bus.servers || config->edges > 0;
+	return config->telemetry_listen.ss_family || config->bus.servers || config->edges > 0 ||
+	       config_is_site(config);
 }
 
 /* What stands after the configuration, in the order of the ladder; closed in reverse. */

@@ -6,6 +6,7 @@
  *	UDP, bus -> ingest -> state -> routes -> link -> dataplane
  *	dataplane's counters -> demand -> state, other edges
  *	dataplane's paths -> paths -> state
+ *	state, routes -> upward -> edges, if this is the gateway of a site
  *	routes, link -> announce -> kernel -> the operator's routing daemon
  *
  * A new configuration (reload.h) replaces what is shaped by the old one, between two events.
@@ -19,6 +20,7 @@
 #include "paths.h"
 #include "routes.h"
 #include "rundir.h"
+#include "upward.h"
 
 struct control {
 	struct event_base *base;
@@ -29,6 +31,7 @@ struct control {
 	struct state state;
 	struct demand demand;
 	struct routes routes;
+	struct upward upward;
 	struct link link;
 	struct paths paths;
 	struct ingest ingest;
@@ -46,7 +49,7 @@ int control_open(struct control *control, const char *file, struct config_error 
 void control_close(struct control *control);
 
 /*
- * What a configuration shapes and no socket belongs to: told, state, routes, demand, from
+ * What a configuration shapes and no socket belongs to: told, state, routes, demand, upward, from
  * control->config and control->key. On failure close it with control_unshape.
  */
 int control_shape(struct control *control, struct config_error *error);

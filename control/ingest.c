@@ -181,18 +181,20 @@ static void note_time(struct ingest *ingest, unsigned sender, enum verify_reason
 			name, (double)-ahead_us / 1e6);
 }
 
-static void apply(struct ingest *ingest, const Suanlu__Report *report, unsigned sender,
+static void apply(struct ingest *ingest, Suanlu__Report *report, unsigned sender,
 		  int64_t ahead_us, uint64_t arrived_ns)
 {
 	unsigned sites = ingest->state->config->sites;
 	double now_s = clock_s();
 
 	/* A clock a little ahead of ours does not make a report younger than new. */
-	if (sender < sites)
+	if (sender < sites) {
 		state_site_report(ingest->state, sender, report, now_s,
 				  now_s + fmin(0, (double)ahead_us / 1e6), arrived_ns);
-	else
+		state_site_said(ingest->state, sender, report);
+	} else {
 		state_edge_report(ingest->state, sender - sites, report, now_s);
+	}
 }
 
 void ingest_count(struct ingest *ingest, enum verify_reason reason, Suanlu__Report *report,

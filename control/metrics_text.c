@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "metrics_text.h"
 #include "clock.h"
+#include "metrics_cats.h"
 #include <math.h>
 #include <stdio.h>
 
@@ -200,30 +201,64 @@ static void member_families(const struct control *control, struct evbuffer *out)
 	members(control, out, show_arrivals);
 }
 
-static void services(const struct control *control, struct evbuffer *out)
+typedef double named_value(const struct control *control, unsigned i, double now_s);
+
+static double demand_per_s(const struct control *control, unsigned i, double now_s)
 {
+	(void)now_s;
+	return control->state.service[i].demand_per_s;
+}
+
+static double predicted_s(const struct control *control, unsigned i, double now_s)
+{
+	(void)now_s;
+	return control->routes.service[i].predicted_s;
+}
+
+static double regret_s(const struct control *control, unsigned i, double now_s)
+{
+	(void)now_s;
+	return control->routes.service[i].regret_s;
+}
+
+static double drained(const struct control *control, unsigned i, double now_s)
+{
+	(void)now_s;
+	return control->state.site[i].drained;
+}
+
+static double report_age_s(const struct control *control, unsigned i, double now_s)
+{
+	double at_s = control->state.site[i].last_report_s;
+
+	return at_s < 0 ? NAN : now_s - at_s;
+}
+
+/* A gauge of every service, or of every site. */
+static void gauge(const struct control *control, struct evbuffer *out, bool of_sites,
+		  const char *name, const char *unit, const char *help, named_value *value)
+{
+	const struct config *config = control->config;
+	double now_s = clock_s();
 	char labels[64];
 
-	family(out, "demand_per_second", "gauge", NULL, "New flows of clients at this node.");
-	for (unsigned i = 0; i < control->config->services; i++) {
-		snprintf(labels, sizeof(labels), "service=\"%s\"",
-			 control->config->service[i].name);
-		sample(out, "demand_per_second", labels, control->state.service[i].demand_per_s);
+	family(out, name, "gauge", unit, help);
+	for (unsigned i = 0; i < (of_sites ? config->sites : config->services); i++) {
+		snprintf(labels, sizeof(labels), "%s=\"%s\"", of_sites ? "site" : "service",
+			 of_sites ? config->site[i].name : config->service[i].name);
+		sample(out, name, labels, value(control, i, now_s));
 	}
-	family(out, "predicted_seconds", "gauge", "seconds",
-	       "Predicted path delay and response of new flows, mean.");
-	for (unsigned i = 0; i < control->config->services; i++) {
-		snprintf(labels, sizeof(labels), "service=\"%s\"",
-			 control->config->service[i].name);
-		sample(out, "predicted_seconds", labels, control->routes.service[i].predicted_s);
-	}
-	family(out, "regret_seconds", "gauge", "seconds",
-	       "What the published weights cost a new flow above the model's optimum, mean.");
-	for (unsigned i = 0; i < control->config->services; i++) {
-		snprintf(labels, sizeof(labels), "service=\"%s\"",
-			 control->config->service[i].name);
-		sample(out, "regret_seconds", labels, control->routes.service[i].regret_s);
-	}
+}
+
+static void services(const struct control *control, struct evbuffer *out)
+{
+	gauge(control, out, false, "demand_per_second", NULL, "New flows of clients at this node.",
+	      demand_per_s);
+	gauge(control, out, false, "predicted_seconds", "seconds",
+	      "Predicted path delay and response of new flows, mean.", predicted_s);
+	gauge(control, out, false, "regret_seconds", "seconds",
+	      "What the published weights cost a new flow above the model's optimum, mean.",
+	      regret_s);
 }
 
 static void announced(const struct control *control, struct evbuffer *out)
@@ -262,23 +297,14 @@ static void site_state(const struct control *control, unsigned site, double now_
 static void sites(const struct control *control, struct evbuffer *out)
 {
 	double now_s = clock_s();
-	char labels[64];
 
 	family(out, "site_reports", "stateset", NULL, "Whether a site's reports come.");
 	for (unsigned i = 0; i < control->config->sites; i++)
 		site_state(control, i, now_s, out);
-	family(out, "site_drained", "gauge", NULL, "1 while the operator keeps new flows away.");
-	for (unsigned i = 0; i < control->config->sites; i++) {
-		snprintf(labels, sizeof(labels), "site=\"%s\"", control->config->site[i].name);
-		sample(out, "site_drained", labels, control->state.site[i].drained);
-	}
-	family(out, "site_report_age_seconds", "gauge", "seconds", "Age of a site's last report.");
-	for (unsigned i = 0; i < control->config->sites; i++) {
-		double at_s = control->state.site[i].last_report_s;
-
-		snprintf(labels, sizeof(labels), "site=\"%s\"", control->config->site[i].name);
-		sample(out, "site_report_age_seconds", labels, at_s < 0 ? NAN : now_s - at_s);
-	}
+	gauge(control, out, true, "site_drained", NULL,
+	      "1 while the operator keeps new flows away.", drained);
+	gauge(control, out, true, "site_report_age_seconds", "seconds",
+	      "Age of a site's last report.", report_age_s);
 }
 
 static void reports(const struct control *control, struct evbuffer *out)
@@ -346,6 +372,7 @@ void metrics_text(const struct control *control, struct evbuffer *out)
 	services(control, out);
 	announced(control, out);
 	sites(control, out);
+	metrics_cats(control, out);
 	reports(control, out);
 	bus(control, out);
 	loop(control, out);

@@ -87,6 +87,7 @@ static void carry(struct control *control, struct control *next)
 	carry_state(&next->state, &control->state);
 	carry_routes(&next->routes, &control->routes);
 	carry_demand(&next->demand, &control->demand);
+	upward_carry(&next->upward, &control->upward);
 }
 
 /* Every service has the weights that it is to start with; those with news are solved for them. */
@@ -119,8 +120,13 @@ static void swap(struct control *control, struct control *next, double now_s)
 	EXCHANGE(control->state, next->state);
 	EXCHANGE(control->demand, next->demand);
 	EXCHANGE(control->routes, next->routes);
+	EXCHANGE(control->upward, next->upward);
 	control->demand.state = control->routes.state = &control->state;
 	next->demand.state = next->routes.state = &next->state;
+	control->upward.state = &control->state;
+	control->upward.routes = &control->routes;
+	next->upward.state = &next->state;
+	next->upward.routes = &next->routes;
 	control->rundir.config = control->config;
 	control->next = 0;
 	if (next->ingest.verify) {

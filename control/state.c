@@ -92,6 +92,15 @@ int state_open(struct state *state, const struct config *config)
 	return 0;
 }
 
+static void close_members(struct state *state, unsigned i)
+{
+	struct state_member *member = state->service[i].member;
+
+	for (unsigned k = 0; member && k < state->config->service[i].sites; k++)
+		suanlu__service_load__free_unpacked(member[k].said, NULL);
+	free(member);
+}
+
 void state_close(struct state *state)
 {
 	for (unsigned i = 0; state->edge && i < state->config->edges; i++) {
@@ -100,7 +109,7 @@ void state_close(struct state *state)
 		free(state->edge[i].delay_at_s);
 	}
 	for (unsigned i = 0; state->service && i < state->config->services; i++)
-		free(state->service[i].member);
+		close_members(state, i);
 	hdestroy_r(&state->service_names);
 	hdestroy_r(&state->site_names);
 	free(state->edge);
@@ -159,6 +168,8 @@ void state_site_report(struct state *state, unsigned site, const Suanlu__Report 
 	s->last_report_s = now_s;
 	s->valid_until_s = fmax(s->valid_until_s, measured_s + valid_for_s(report));
 	take_labels(s, report);
+	s->price_per_hour = report->price_per_hour;
+	s->pue = report->pue;
 	for (size_t i = 0; i < report->n_load; i++) {
 		int index = state_find_service(state, report->load[i]->service);
 		int k = index < 0 ? -1 : member_at(&state->config->service[index], site);
@@ -171,6 +182,23 @@ void state_site_report(struct state *state, unsigned site, const Suanlu__Report 
 		service->dirty = true;
 		if (service->cause_ns == 0)
 			service->cause_ns = received_ns;
+	}
+}
+
+/* protobuf-c passes over what is gone when it frees the report. */
+void state_site_said(struct state *state, unsigned site, Suanlu__Report *report)
+{
+	for (size_t i = 0; i < report->n_load; i++) {
+		int index = state_find_service(state, report->load[i]->service);
+		int k = index < 0 ? -1 : member_at(&state->config->service[index], site);
+		struct state_member *member;
+
+		if (k < 0)
+			continue;
+		member = &state->service[index].member[k];
+		suanlu__service_load__free_unpacked(member->said, NULL);
+		member->said = report->load[i];
+		report->load[i] = NULL;
 	}
 }
 

@@ -22,6 +22,7 @@ struct state_site {
 	double valid_until_s;
 	char label[SL_LABELS_MAX][SL_NAME_MAX]; /* what it says of itself */
 	unsigned labels;
+	double price_per_hour, pue; /* so too; 0: nothing */
 };
 
 /* A member is one service at one site. */
@@ -31,6 +32,7 @@ struct state_member {
 	double others_per_s; /* the same of the other edges, by their demand and our solution */
 	double sent;	     /* integral of both; routes.c */
 	double sent_before, reported_s; /* at the last report; 0: none yet */
+	Suanlu__ServiceLoad *said;	/* the site's last word on it; NULL: none. Owned. */
 };
 
 struct state_service {
@@ -66,6 +68,9 @@ int state_find_service(struct state *state, const char *name); /* index, -1: non
 /* A verified report of a site arrived; measured_s is its measurement on our clock. */
 void state_site_report(struct state *state, unsigned site, const Suanlu__Report *report,
 		       double now_s, double measured_s, uint64_t received_ns);
+
+/* The same report's loads are taken out of it, as they are: what was said is kept. */
+void state_site_said(struct state *state, unsigned site, Suanlu__Report *report);
 
 /* A verified report of another edge. */
 void state_edge_report(struct state *state, unsigned edge, const Suanlu__Report *report,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "agent.h"
+#include "../telemetry/pace.h"
 #include "cpu.h"
 #include "gather.h"
 #include "scrape.h"
@@ -14,8 +15,7 @@
 #define NS_PER_MS 1000000ull
 #define PERIOD_MIN_NS (10 * NS_PER_MS)
 #define PERIOD_KERNEL_NS (20 * NS_PER_MS) /* where the kernel times: only in flight is sampled */
-#define EXTRA_MIN_NS (20 * NS_PER_MS)
-#define CPU_SHARE 100 /* one part in so many */
+#define CPU_SHARE 100			  /* one part in so many */
 
 struct agent {
 	const struct agent_config *config;
@@ -25,9 +25,7 @@ struct agent {
 	struct cpu cpu;
 	struct pressure pressure;
 	uint32_t reported[AGENT_SERVICES_MAX]; /* present, in the last report */
-	bool first;			       /* nothing published yet */
-	uint64_t publish_ns;		       /* when the next report is due */
-	uint64_t published_ns;
+	struct pace pace;
 	double cost_ns; /* CPU time of measuring once, smoothed */
 };
 
@@ -58,7 +56,6 @@ int agent_open(struct agent **out, const struct agent_config *config, struct eve
 	if (!agent)
 		return -ENOMEM;
 	agent->config = config;
-	agent->first = true;
 	agent->cpu.utilisation = -1;
 	err = watch_open(&agent->watch, config, error);
 	if (!err)
@@ -87,15 +84,9 @@ static bool jumped(const struct agent *agent)
 {
 	for (unsigned i = 0; i < agent->config->services; i++) {
 		const struct agent_service *service = &agent->config->service[i];
-		double now, then, most, change;
 
-		if (!agent_watches(service))
-			continue;
-		now = watch_present(agent->watch, i);
-		then = agent->reported[i];
-		most = now > then ? now : then;
-		change = now > then ? now - then : then - now;
-		if (change > 0.25 * then && most >= 2.0 * service->servers)
+		if (agent_watches(service) && pace_jumped(watch_present(agent->watch, i),
+							  agent->reported[i], service->servers))
 			return true;
 	}
 	return false;
@@ -132,21 +123,6 @@ static void publish(struct agent *agent, uint64_t now_ns)
 	for (unsigned i = 0; i < agent->config->services; i++)
 		include[i] = gather(agent, i, now_ns, &load[i]);
 	report_send(agent->report, load, include, now_ns);
-	agent->published_ns = now_ns;
-	agent->first = false;
-}
-
-static bool due(struct agent *agent, uint64_t now_ns)
-{
-	const uint64_t interval_ns = agent->config->interval_ms * NS_PER_MS;
-
-	if (agent->first || now_ns >= agent->publish_ns) {
-		agent->publish_ns += interval_ns;
-		if (agent->publish_ns <= now_ns) /* late by more than one: do not catch up */
-			agent->publish_ns = now_ns + interval_ns;
-		return true;
-	}
-	return now_ns - agent->published_ns >= EXTRA_MIN_NS && jumped(agent);
 }
 
 static uint64_t thread_cpu_ns(void)
@@ -180,7 +156,7 @@ uint64_t agent_step(struct agent *agent, uint64_t now_ns)
 
 	watch_step(agent->watch, now_ns);
 	cost_ns = thread_cpu_ns() - before_ns;
-	if (due(agent, now_ns))
+	if (pace_due(&agent->pace, now_ns, agent->config->interval_ms * NS_PER_MS, jumped(agent)))
 		publish(agent, now_ns);
 	return period(agent, cost_ns);
 }

@@ -187,6 +187,32 @@ static void show_routes(const json_t *answer)
 	table_print(&table);
 }
 
+static void show_telemetry(const json_t *answer)
+{
+	static const char *const header[] = {"SITE",	   ">AGE ms",	 "SERVICE", "METRIC",
+					     ">LEVEL",	   ">VALUE",	 "UNIT",    "SOURCE",
+					     "STATISTICS", ">WINDOW ms", "BY",	    NULL};
+	const json_t *metric;
+	struct table table;
+	size_t index;
+
+	table_init(&table, header);
+	json_array_foreach (json_object_get(answer, "telemetry"), index, metric) {
+		table_text(&table, metric, "site");
+		table_number(&table, metric, "age_ms", 1, 0);
+		table_text(&table, metric, "service");
+		table_text(&table, metric, "type");
+		table_number(&table, metric, "level", 1, 0);
+		table_cell(&table, "%.6g", json_number_value(json_object_get(metric, "value")));
+		table_text(&table, metric, "unit");
+		table_text(&table, metric, "source");
+		table_text(&table, metric, "statistics");
+		table_number(&table, metric, "window_ms", 1, 0);
+		table_text(&table, metric, "by");
+	}
+	table_print(&table);
+}
+
 static void show_reports(const json_t *answer)
 {
 	static const char *const header[] = {"REPORTS", ">COUNT", NULL};
@@ -239,8 +265,8 @@ static const struct {
 	const char *what;
 	void (*print)(const json_t *answer);
 } views[] = {
-	{"services", show_services}, {"sites", show_sites},   {"routes", show_routes},
-	{"reports", show_reports},   {"status", show_status},
+	{"services", show_services},   {"sites", show_sites},	  {"routes", show_routes},
+	{"telemetry", show_telemetry}, {"reports", show_reports}, {"status", show_status},
 };
 
 static int show_view(const struct show *show, size_t view)
@@ -297,7 +323,7 @@ static const struct argp_child children[] = {{&cli_argp, 0, NULL, 0}, {0}};
 static const struct argp show_argp = {
 	.options = options,
 	.parser = parse,
-	.args_doc = "services|sites|routes|paths|counters|reports|neighbours|status",
+	.args_doc = "services|sites|routes|paths|telemetry|counters|reports|neighbours|status",
 	.doc = "Shows what the node knows and does. Counters and paths are read from shared memory "
 	       "and neighbours from the dataplane; the rest is asked of suanlu-control.",
 	.children = children,
@@ -318,7 +344,7 @@ int show_command(struct cli *cli, int argc, char **argv)
 		if (strcmp(show.what, views[i].what) == 0)
 			return show_view(&show, i);
 	return cli_fail(
-		"show: expected services, sites, routes, paths, counters, reports, neighbours or "
-		"status, found '%s'",
+		"show: expected services, sites, routes, paths, telemetry, counters, reports, "
+		"neighbours or status, found '%s'",
 		show.what);
 }

@@ -76,6 +76,12 @@ struct config_edge {
 					    only heard on the bus */
 };
 
+/* An edge that is told the load of this site. */
+struct config_receiver {
+	struct sockaddr_storage address;
+	uint8_t key[SL_KEY_BYTES];
+};
+
 /*
  * Host routes of the service addresses in this host's kernel, for a routing daemon to
  * redistribute (control/announce.h). They are blackhole routes unless an interface is given.
@@ -124,7 +130,16 @@ struct config {
 	unsigned services;
 	struct config_edge *edge;
 	unsigned edges;
+	/* a site's gateway: its sites are its instances, and it answers for them (upward.h) */
+	struct config_receiver *receiver;
+	unsigned receivers;
+	char site_name[SL_NAME_MAX]; /* on the bus; empty: not told there */
 };
+
+static inline bool config_is_site(const struct config *config)
+{
+	return config->receivers > 0 || config->site_name[0];
+}
 
 struct config_error {
 	char text[512]; /* "FILE:LINE: services[0].port: expected 1..65535, found 70000" */

@@ -129,6 +129,86 @@ sites:
 END
 }
 
+# A second host behind the gateway of site c, on a link of its own: role d, which has to be among
+# LAB_ROLES before lab_up.
+lab_instance_up() {
+    lab_link gate i1 d g0 1500
+    local role
+    for role in gate d; do
+        # shellcheck disable=SC2016 # expanded by the inner shell
+        lab_in "$role" sh -c 'for i in i1 g0; do
+            [ -e /sys/class/net/$i ] || continue
+            ethtool -K $i tx off rx off gso off tso off gro off >/dev/null 2>&1
+            ip link set $i up
+        done; ip link set lo up'
+    done
+    lab_ip gate <<END
+addr add 10.5.0.1/24 dev i1
+addr add fc00:5::1/64 dev i1 nodad
+END
+    lab_ip d <<END
+addr add 10.5.0.2/24 dev g0
+addr add fc00:5::2/64 dev g0 nodad
+addr add $LAB_IPV4/32 dev lo
+addr add $LAB_IPV6/128 dev lo nodad
+route add default via 10.5.0.1
+route add default via fc00:5::1
+END
+}
+
+# The gateway of site c as one that balances among c and d by their reports and answers to
+# the edge for both, with the site's key; theirs are c1 and c2.
+lab_config_site() {
+    local name
+    for name in edge c c1 c2; do
+        lab_key "$name"
+    done
+    cat >"$LAB_DIR/gate.yaml" <<END
+node: gate
+key: $LAB_DIR/c.key
+run_dir: $LAB_DIR/gate
+dataplane:
+  ports: [o0, i0, i1]
+  pins: 100k
+  huge_pages: ${LAB_HUGE_PAGES:-false}
+  sids: ["fc00:c:0:46::/64"]
+telemetry:
+  listen: "[fc00:c::1]:7801"
+publish:
+  to: "[fc00:e::1]:7801"
+  key: $(lab_public edge)
+metrics:
+  listen: "127.0.0.1:9801"
+services:
+  - name: infer
+    ipv4: $LAB_IPV4
+    ipv6: $LAB_IPV6
+    protocol: tcp
+    port: 80
+sites:
+  - name: c1
+    key: $(lab_public c1)
+    deliver4: 10.3.0.2
+    deliver6: fc00:3::2
+    servers: 64
+  - name: c2
+    key: $(lab_public c2)
+    deliver4: 10.5.0.2
+    deliver6: fc00:5::2
+    servers: 64
+END
+}
+
+# lab_config_instance ROLE KEY SERVERS: an agent that publishes to the gateway
+lab_config_instance() {
+    cat >"$LAB_DIR/agent-$1.yaml" <<END
+key: $LAB_DIR/$2.key
+labels: [ai, $2]
+publish: {to: "[fc00:c::1]:7801", key: $(lab_public c)}
+services: {name: infer, port: 80, servers: $3}
+END
+}
+
 # lab_config_agent SITE SERVERS
 lab_config_agent() {
     lab_key edge

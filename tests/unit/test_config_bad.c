@@ -202,6 +202,19 @@ static const struct {
 	{"bus: half a certificate", "metrics:\n",
 	 "bus: {servers: \"tls://h:1\", certificate: node.key}\nmetrics:\n",
 	 "t.yaml:17: bus.certificate: certificate and certificate_key want each other"},
+	{"publish: no address", "metrics:\n", "publish: {key: @0}\nmetrics:\n",
+	 "t.yaml:17: publish[0].to: required: ADDRESS:PORT or \"[IPV6 ADDRESS]:PORT\""},
+	{"publish: no key", "metrics:\n", "publish: {to: \"10.0.0.1:7801\"}\nmetrics:\n",
+	 "t.yaml:17: publish[0].key: required: the edge's public key"},
+	{"publish: twice", "metrics:\n",
+	 "publish: [{to: \"10.0.0.1:7801\", key: @0}, {to: \"10.0.0.1:7801\", key: "
+	 "@1}]\nmetrics:\n",
+	 "t.yaml:17: publish[1].to: expected another edge: given twice"},
+	{"site: without a bus", "metrics:\n", "site: chengdu\nmetrics:\n",
+	 "t.yaml:17: site: the name under which this site publishes on a bus, but there is no "
+	 "bus"},
+	{"site: no subject", "metrics:\n", "bus: \"nats://n1:4222\"\nsite: a.\nmetrics:\n",
+	 "t.yaml:18: site: expected a name without a dot at its start or end"},
 	{"announce: table name", "table: default", "table: nowhere",
 	 "t.yaml:53: announce.table: expected a number or a name in /etc/iproute2/rt_tables, found "
 	 "'nowhere'"},
