@@ -113,6 +113,7 @@ static void carry_member(struct route *to, unsigned k, const struct route *from,
 	to->target[k] = from->target[m];
 	to->share[k] = from->share[m];
 	to->weight[k] = from->weight[m];
+	to->standby[k] = from->standby[m];
 	to->arrivals_per_s[k] = from->arrivals_per_s[m];
 	to->response_s[k] = from->response_s[m];
 	to->marginal_s[k] = from->marginal_s[m];

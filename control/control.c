@@ -40,6 +40,7 @@ static void update(struct control *control, unsigned service, double now_s)
 	if (!routes_update(&control->routes, service, now_s))
 		return;
 	log_weights(control, service);
+	link_standby(&control->link, service, control->routes.service[service].standby);
 	link_set(&control->link, service, control->routes.service[service].weight, cause_ns);
 }
 
@@ -141,7 +142,7 @@ static void on_interval(int fd, short what, void *argument)
 	(void)fd;
 	(void)what;
 	demand_sample(&control->demand, now_s);
-	paths_refresh(&control->paths, now_s);
+	paths_refresh(&control->paths);
 	demand_publish(&control->demand);
 	for (unsigned i = 0; i < control->config->sites; i++)
 		log_site(control, i, now_s);

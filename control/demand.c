@@ -171,11 +171,13 @@ void demand_publish(struct demand *demand)
 			.new_flows_per_s = demand->state->service[i].demand_per_s,
 			.new_flows = demand->state->service[i].flows,
 		};
+	/* A site that is cut off from here gets nothing from here, as one that is drained. */
 	for (unsigned i = 0; i < config->sites; i++)
 		demand->path[report.paths++] =
 			(struct sl_path){.site = config->site[i].name,
 					 .delay_s = demand->state->site[i].delay_s,
-					 .drained = demand->state->site[i].drained};
+					 .drained = demand->state->site[i].drained ||
+						    demand->state->site[i].path_dead};
 	result = sl_publish(demand->publisher, &report);
 	if (result == -ENOTCONN) /* the bus tells that itself */
 		return;

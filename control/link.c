@@ -128,6 +128,7 @@ static size_t build(const struct link *link, unsigned index, struct sl_msg_servi
 
 		memcpy(out->candidate[k].site, site->name, SL_NAME_MAX);
 		out->candidate[k].weight = link->service[index].weight[k];
+		out->candidate[k].standby = link->service[index].standby[k];
 		memcpy(out->candidate[k].via, site->via, sizeof(site->via));
 	}
 	return bytes;
@@ -414,6 +415,12 @@ static void on_readable(int fd, short what, void *argument)
 void link_start(struct link *link)
 {
 	connect_now(-1, 0, link);
+}
+
+void link_standby(struct link *link, unsigned service, const uint32_t *standby)
+{
+	memcpy(link->service[service].standby, standby,
+	       link->config->service[service].sites * sizeof(*standby));
 }
 
 void link_set(struct link *link, unsigned service, const uint32_t *weight, uint64_t cause_ns)

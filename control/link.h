@@ -17,6 +17,7 @@
 
 struct link_service {
 	uint32_t weight[SL_CANDIDATES_MAX];
+	uint32_t standby[SL_CANDIDATES_MAX];
 	bool pending;			  /* in the queue to be sent */
 	bool unanswered;		  /* sent, no answer yet */
 	bool again;			  /* changed since it was sent */
@@ -82,6 +83,9 @@ void link_start(struct link *link);
 /* Probe this path, by its name; ways that changed take the place of those before. 0 or -ENOMEM. */
 int link_path(struct link *link, const struct sl_msg_path *message);
 void link_path_end(struct link *link, const struct sl_path_name *name);
+
+/* What members get if none with a weight is alive (route.h); goes out with the next link_set. */
+void link_standby(struct link *link, unsigned service, const uint32_t *standby);
 
 /* New weights of a service, by its config.service[].site order. cause_ns as in the struct. */
 void link_set(struct link *link, unsigned service, const uint32_t *weight, uint64_t cause_ns);

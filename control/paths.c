@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "paths.h"
+#include "log.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -104,14 +105,28 @@ static void take_delay(struct state_site *site, const struct sl_path_slot *path)
 	site->delay_at_s = (double)heard_ns / 1e9;
 }
 
-bool paths_refresh(struct paths *paths, double now_s)
+static bool is_dead(const struct sl_path_slot *path)
+{
+	uint32_t state = path ? __atomic_load_n(&path->state, __ATOMIC_RELAXED) : SL_PATH_UNKNOWN;
+
+	return state == SL_PATH_DEAD || state == SL_PATH_HELD;
+}
+
+static void take_state(const struct config_site *config, struct state_site *site, bool dead)
+{
+	if (dead && !site->path_dead)
+		log_warning("path to %s: dead, takes no flows", config->name);
+	if (!dead && site->path_dead)
+		log_info("path to %s: alive again", config->name);
+	site->path_dead = dead;
+}
+
+void paths_refresh(struct paths *paths)
 {
 	const struct config *config = paths->state->config;
-	bool changed = false;
 
-	(void)now_s;
 	if (!config->probes.on)
-		return false;
+		return;
 	follow(paths);
 	for (unsigned i = 0; i < config->sites; i++) {
 		struct sl_path_name name = name_of(config->site[i].name);
@@ -120,6 +135,6 @@ bool paths_refresh(struct paths *paths, double now_s)
 
 		if (path && !config->site[i].delay_fixed)
 			take_delay(&paths->state->site[i], path);
+		take_state(&config->site[i], &paths->state->site[i], is_dead(path));
 	}
-	return changed;
 }

@@ -25,8 +25,8 @@ void paths_close(struct paths *paths);
 /* Tells the link what is to be probed. 0 or -ENOMEM. */
 int paths_start(const struct config *config, struct link *link);
 
-/* Takes over what was measured since; true if a site's path came or went. */
-bool paths_refresh(struct paths *paths, double now_s);
+/* Takes over what was measured since; called once an interval. */
+void paths_refresh(struct paths *paths);
 
 /* The path's slot; NULL if the dataplane does not probe it. */
 const struct sl_path_slot *paths_find(const struct paths *paths, const struct sl_path_name *name);

@@ -100,6 +100,7 @@ static void decide(struct control *next, double now_s)
 			routes_update(&next->routes, i, now_s);
 		service->dirty = false;
 		service->cause_ns = 0;
+		link_standby(&next->link, i, next->routes.service[i].standby);
 		link_set(&next->link, i, next->routes.service[i].weight, 0);
 	}
 }

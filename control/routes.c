@@ -126,7 +126,7 @@ static double other_delay_s(const struct routes *routes, unsigned service, unsig
 	if (use == ROUTES_LABEL || use == ROUTES_SILENT || use == ROUTES_NEVER ||
 	    delay_s > s->max_delay_s)
 		return INFINITY;
-	/* Drained or too far for this node only: the state of its reports still counts. */
+	/* Drained, too far or cut off for this node only: the state of its reports still counts. */
 	if (use != ROUTES_USABLE &&
 	    estimate_state(&state->service[service].member[k].estimate, now_s) != ESTIMATE_FRESH)
 		return INFINITY;
@@ -377,6 +377,22 @@ static void count_sent(struct state_member *member, unsigned sites, double elaps
 		member[k].sent += elapsed_s * (member[k].own_per_s + member[k].others_per_s);
 }
 
+/* The dataplane decides by itself when a path dies: who may then take what is left. */
+static bool stand_by(const struct config *config, unsigned service, struct route *route)
+{
+	const struct config_service *s = &config->service[service];
+	bool changed = false;
+
+	for (unsigned k = 0; k < s->sites; k++) {
+		uint32_t standby =
+			route->use[k] == ROUTES_USABLE ? config->site[s->site[k]].servers : 0;
+
+		changed |= route->standby[k] != standby;
+		route->standby[k] = standby;
+	}
+	return changed;
+}
+
 bool routes_update(struct routes *routes, unsigned service, double now_s)
 {
 	struct route *route = &routes->service[service];
@@ -407,6 +423,7 @@ bool routes_update(struct routes *routes, unsigned service, double now_s)
 	move(routes, route, sites, now_s);
 	predict(routes, service, route, site);
 	bool worth = quantise(route, sites);
+	worth |= stand_by(state->config, service, route);
 	judge(routes, service, route, site);
 	return worth;
 }

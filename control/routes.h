@@ -21,6 +21,7 @@ enum routes_use {
 	ROUTES_DRAINED,
 	ROUTES_LABEL,  /* lacks one that the service requires */
 	ROUTES_DELAY,  /* farther than the service allows */
+	ROUTES_PATH,   /* the path there is dead, or held after that */
 	ROUTES_SILENT, /* its reports stopped */
 	ROUTES_NEVER,  /* it never reported, and others have for as long as a report is valid */
 };
@@ -39,6 +40,7 @@ struct route {
 	double target[SL_CANDIDATES_MAX];	  /* where the shares are going */
 	double share[SL_CANDIDATES_MAX];	  /* where they are */
 	uint32_t weight[SL_CANDIDATES_MAX];	  /* as last published */
+	uint32_t standby[SL_CANDIDATES_MAX];	  /* if none with a weight is alive (route.h) */
 	double arrivals_per_s[SL_CANDIDATES_MAX]; /* at the site, by all edges and others */
 	double response_s[SL_CANDIDATES_MAX];	  /* predicted at that; NaN: no report */
 	double marginal_s[SL_CANDIDATES_MAX];	  /* with the path delay; NaN: no report */

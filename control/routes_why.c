@@ -67,6 +67,9 @@ void routes_why(const struct routes *routes, unsigned service, unsigned member, 
 		snprintf(out, bytes, "delay %g ms over %g ms", 1000 * state->site[site].delay_s,
 			 1000 * s->max_delay_s);
 		break;
+	case ROUTES_PATH:
+		snprintf(out, bytes, "the path is dead");
+		break;
 	case ROUTES_SILENT:
 		snprintf(out, bytes, "silent for %.1f s", now_s - estimate->last_report_s);
 		break;

@@ -18,6 +18,7 @@ struct state_site {
 	bool drained;
 	double delay_s;	      /* of the path there, one way: configured, then measured (paths.c) */
 	double delay_at_s;    /* when it was measured; negative: it was not */
+	bool path_dead;	      /* no way there is alive (paths.c) */
 	double last_report_s; /* negative: never */
 	double valid_until_s;
 	char label[SL_LABELS_MAX][SL_NAME_MAX]; /* what it says of itself */

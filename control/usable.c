@@ -14,6 +14,8 @@ static enum routes_use excluded(const struct state *state, unsigned service, uns
 		return ROUTES_DRAINED;
 	if (state_lacks(state, service, s->site[k]))
 		return ROUTES_LABEL;
+	if (state->site[s->site[k]].path_dead)
+		return ROUTES_PATH;
 	if (state->site[s->site[k]].delay_s > s->max_delay_s)
 		return ROUTES_DELAY;
 	return ROUTES_USABLE;
@@ -50,8 +52,24 @@ static bool first_is_due(struct route *route, const struct state_member *member,
 	return now_s - route->first_s >= valid_s;
 }
 
+/* Sites that report by a path that is said to be dead; returns how many. */
+static unsigned disbelieve_probes(const struct state_member *member, struct route *route,
+				  unsigned sites, double now_s)
+{
+	unsigned open = 0;
+
+	for (unsigned k = 0; k < sites; k++)
+		if (route->use[k] == ROUTES_PATH &&
+		    estimate_state(&member[k].estimate, now_s) == ESTIMATE_FRESH) {
+			route->use[k] = ROUTES_USABLE;
+			open++;
+		}
+	return open;
+}
+
 /*
- * 1. Excluded members are never used.
+ * 1. Excluded members are never used. But if all paths are dead and reports still come, then
+ *    probes are at fault and not the network: those sites are used.
  * 2. If any of the rest is fresh, only fresh ones are used, and those whose first report is due.
  * 3. If none ever reported, all are, by capacity.
  * 4. If reports were there and all stopped, the fault is more likely on our side than at all
@@ -67,11 +85,13 @@ enum routes_basis usable_decide(const struct routes *routes, unsigned service, d
 
 	for (unsigned k = 0; k < sites; k++) {
 		route->use[k] = excluded(state, service, k);
-		if (route->use[k] != ROUTES_USABLE)
-			continue;
-		open++;
-		count[estimate_state(&member[k].estimate, now_s)]++;
+		open += route->use[k] == ROUTES_USABLE;
 	}
+	if (open == 0)
+		open = disbelieve_probes(member, route, sites, now_s);
+	for (unsigned k = 0; k < sites; k++)
+		if (route->use[k] == ROUTES_USABLE)
+			count[estimate_state(&member[k].estimate, now_s)]++;
 	if (open == 0)
 		return ROUTES_NOTHING;
 	if (count[ESTIMATE_FRESH] == 0) {
@@ -101,8 +121,8 @@ void usable_log(const struct state *state, unsigned service, enum routes_basis b
 		return;
 	if (now == ROUTES_NOTHING)
 		log_warning(
-			"service %s: every site is drained, too far or lacks a label; new flows "
-			"are dropped",
+			"service %s: every site is drained, too far, cut off or lacks a label; new "
+			"flows are dropped",
 			name);
 	else if (now == ROUTES_HELD)
 		log_warning("service %s: all reports stopped; the last routes stay", name);

@@ -46,7 +46,12 @@ void choose_add(struct choose_set *set, const char *site, uint32_t weight, uint1
 	for (uint32_t i = at; at % CHOOSE_GROUP == 0 && i < at + CHOOSE_GROUP; i++)
 		set->inverse_weight[i] = INFINITY;
 	set->key[at] = key;
-	set->inverse_weight[at] = weight == 0 ? INFINITY : 1.0f / (float)weight;
+	choose_weigh(set, at, weight);
 	set->member[at] = member;
 	set->candidates++;
+}
+
+void choose_weigh(struct choose_set *set, unsigned candidate, uint32_t weight)
+{
+	set->inverse_weight[candidate] = weight == 0 ? INFINITY : 1.0f / (float)weight;
 }

@@ -28,6 +28,9 @@ uint32_t choose_key(const char *site);
 /* Adds a candidate; weight 0 never wins. */
 void choose_add(struct choose_set *set, const char *site, uint32_t weight, uint16_t member);
 
+/* Another weight for a candidate (below set->candidates). */
+void choose_weigh(struct choose_set *set, unsigned candidate, uint32_t weight);
+
 /* Index of the winner, -1 if no candidate has weight. Forms with and without fused
  * multiply-add may differ where two scores do by less than 1e-6 of them. */
 static inline int choose(const struct choose_set *set, uint64_t hash);

@@ -56,9 +56,19 @@ static int find(const struct prober *prober, const struct sl_path_name *name)
 	return -1;
 }
 
+/* What the path's state means for its ways. */
+static void show_alive(struct prober *prober, const struct prober_session *s, bool alive)
+{
+	for (unsigned f = 0; f < SL_INNER_FAMILIES; f++)
+		if (s->target[f])
+			prober->routes->target[s->target[f]].dead = !alive;
+}
+
 static void release(struct prober *prober, unsigned slot)
 {
 	struct prober_session *s = prober->session[slot];
+
+	show_alive(prober, s, true);
 
 	for (unsigned f = 0; f < SL_INNER_FAMILIES; f++)
 		routes_way_release(prober->routes, s->target[f]);
@@ -72,6 +82,7 @@ static void end(struct prober *prober, unsigned slot)
 {
 	__atomic_store_n(&prober->shared->path[slot].used, 0, __ATOMIC_RELEASE);
 	release(prober, slot);
+	routes_alive_changed(prober->routes);
 	if (prober->slots == 0)
 		prober->due_ns = 0;
 }
@@ -130,6 +141,7 @@ static bool take_ways(struct prober *prober, struct prober_session *s,
 			return false;
 		}
 	}
+	show_alive(prober, s, true);
 	for (unsigned f = 0; f < SL_INNER_FAMILIES; f++) {
 		routes_way_release(prober->routes, s->target[f]);
 		s->target[f] = (uint16_t)target[f];
@@ -199,6 +211,8 @@ enum sl_ack_status prober_path(struct prober *prober, const struct sl_msg_path *
 	if (!s)
 		return SL_ACK_FULL;
 	s->named = true;
+	show_alive(prober, s, path_takes_flows(s->path.shared));
+	routes_alive_changed(prober->routes);
 	if (prober->due_ns == 0)
 		prober->due_ns = prober->since_ns = clock_ns(CLOCK_MONOTONIC);
 	arm(prober);
@@ -309,17 +323,24 @@ static void send_all(struct prober *prober, uint64_t now_ns)
 	probe_batch_send(&batch);
 }
 
+/* What dies here takes no flow any more when this returns, but for the workers' present bursts. */
 static void judge(struct prober *prober, uint64_t now_ns)
 {
+	bool changed = false;
+
 	for (unsigned i = 0; i < prober->slots; i++) {
 		struct prober_session *s = prober->session[i];
 		char name[SL_PATH_NAME_TEXT];
 
 		if (!s || !path_judge(&s->path, &prober->rule, now_ns, prober->since_ns))
 			continue;
+		show_alive(prober, s, path_takes_flows(s->path.shared));
+		changed = true;
 		warnx("path %s: %s", sl_path_name_text(&s->path.shared->name, name),
 		      sl_path_state_text[s->path.shared->state]);
 	}
+	if (changed)
+		routes_alive_changed(prober->routes);
 }
 
 void prober_turn(struct prober *prober)

@@ -74,7 +74,7 @@ static enum sl_ack_status check_candidates(const struct sl_msg_service *message,
 		if (named_before(message, i))
 			return wrong(field, "candidate.site twice");
 		for (unsigned family = 0; family < SL_INNER_FAMILIES; family++)
-			if (!via_ok(&candidate->via[family]))
+			if (!via_ok(&candidate->via[family]) || !via_ok(&candidate->second[family]))
 				return wrong(field, "candidate.via");
 	}
 	return SL_ACK_DONE;

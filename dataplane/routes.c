@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "routes.h"
+#include "alive.h"
 #include "route_check.h"
 #include "slots.h"
 
@@ -8,11 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-struct target_key {
-	struct sl_via via;
-	uint64_t family;
-};
 
 struct retired {
 	void *memory;
@@ -30,7 +26,6 @@ static void retired_free(void *context, void *entries, unsigned n)
 	}
 }
 
-/* Frees memory once no worker can hold a pointer to it. */
 static void retire(struct routes *routes, void *memory, bool is_classify)
 {
 	struct retired entry = {memory, is_classify};
@@ -41,78 +36,14 @@ static void retire(struct routes *routes, void *memory, bool is_classify)
 	retired_free(NULL, &entry, 1);
 }
 
+void routes_retire(struct routes *routes, void *memory)
+{
+	retire(routes, memory, false);
+}
+
 void routes_reclaim(struct routes *routes)
 {
 	rte_rcu_qsbr_dq_reclaim(routes->retired, 64, NULL, NULL, NULL);
-}
-
-/* --- targets: each way once, however many services use it --- */
-
-static int target_unused(struct routes *routes)
-{
-	if (routes->targets < ROUTES_TARGETS_MAX)
-		return routes->targets++;
-	for (unsigned i = 1; i < routes->targets; i++) {
-		struct target *target = &routes->target[i];
-		if (target->references == 0) {
-			struct target_key old = {target->via, target->family};
-			slots_forget(routes->target_slots, &old);
-			rte_rcu_qsbr_synchronize(routes->rcu, RTE_QSBR_THRID_INVALID);
-			return i;
-		}
-	}
-	return -1;
-}
-
-/* The target of a via, made if need be; 0 where there is none. -1: table full. */
-static int target_slot(struct routes *routes, const struct sl_via *via, uint8_t family)
-{
-	struct target_key key = {.family = family};
-	int slot;
-
-	if (via->kind == SL_VIA_NONE)
-		return 0;
-	key.via.kind = via->kind;
-	key.via.segments = via->segments;
-	memcpy(key.via.vni, via->vni, sizeof(via->vni));
-	memcpy(key.via.segment, via->segment, via->segments * sizeof(via->segment[0]));
-	slot = slots_find(routes->target_slots, &key);
-	if (slot >= 0)
-		return slot;
-	slot = target_unused(routes);
-	if (slot < 0 || slots_keep(routes->target_slots, &key, slot) < 0)
-		return -1;
-	routes->target[slot] = (struct target){.via = key.via, .family = family};
-	if (!routes->encap[slot])
-		routes->encap[slot] = routes->encap[0];
-	else
-		routes_set_encap(routes, slot, NULL);
-	return slot;
-}
-
-void routes_set_encap(struct routes *routes, unsigned target, struct encap *encap)
-{
-	struct encap *old = routes->encap[target];
-
-	__atomic_store_n(&routes->encap[target], encap ? encap : routes->encap[0],
-			 __ATOMIC_RELEASE);
-	if (old != routes->encap[0])
-		retire(routes, old, false);
-}
-
-int routes_way(struct routes *routes, const struct sl_via *via, uint8_t family)
-{
-	int slot = target_slot(routes, via, family);
-
-	if (slot > 0)
-		routes->target[slot].references++;
-	return slot;
-}
-
-void routes_way_release(struct routes *routes, unsigned target)
-{
-	if (target > 0)
-		routes->target[target].references--;
 }
 
 static void member_set(struct routes *routes, unsigned slot, struct member member)
@@ -123,10 +54,6 @@ static void member_set(struct routes *routes, unsigned slot, struct member membe
 	/* Most updates change weights alone: workers keep the line that they have. */
 	if (memcmp(&old, &member, sizeof(old)) == 0)
 		return;
-	for (unsigned f = 0; f < SL_INNER_FAMILIES; f++) {
-		routes->target[member.target[f]].references++;
-		routes->target[old.target[f]].references--;
-	}
 	memcpy(&word, &member, sizeof(word));
 	__atomic_store_n((uint64_t *)(void *)&routes->member[slot], word, __ATOMIC_RELEASE);
 }
@@ -256,27 +183,83 @@ static struct service *service_from(const struct sl_msg_service *message, uint16
 	return service;
 }
 
-/* Finds slots for all candidates; nothing that workers see has changed yet. */
-static bool members_prepare(struct routes *routes, const struct sl_msg_service *message,
-			    struct service *service, struct member *member)
+static void release_ways(struct routes *routes, const struct service *service)
+{
+	for (unsigned i = 0; i < service->choose.candidates; i++)
+		for (unsigned w = 0; w < ROUTES_WAYS; w++)
+			for (unsigned f = 0; f < SL_INNER_FAMILIES; f++)
+				routes_way_release(routes, service->candidate[i].way[w][f]);
+}
+
+/* Finds slots for a candidate; what it has taken is in *out also if it fails. */
+static bool candidate_prepare(struct routes *routes, const struct sl_candidate *from,
+			      struct candidate *out)
+{
+	const struct sl_via *via[ROUTES_WAYS] = {from->via, from->second};
+
+	*out = (struct candidate){.weight = from->weight, .standby = from->standby};
+	for (unsigned w = 0; w < ROUTES_WAYS; w++)
+		for (unsigned f = 0; f < SL_INNER_FAMILIES; f++) {
+			int target = routes_way(routes, &via[w][f], f == SL_INNER_IPV4 ? 4 : 6);
+
+			if (target < 0)
+				return false;
+			out->way[w][f] = (uint16_t)target;
+		}
+	return true;
+}
+
+/* Slots for all candidates; nothing that workers see has changed yet. */
+static bool candidates_prepare(struct routes *routes, const struct sl_msg_service *message,
+			       struct service *service)
 {
 	for (unsigned i = 0; i < message->candidates; i++) {
 		const struct sl_candidate *candidate = &message->candidate[i];
 		int slot = slots_member(&routes->slots, message->service, candidate->site);
-		member[i] = (struct member){service->slot, .takes_new = candidate->weight > 0};
-		for (unsigned f = 0; f < SL_INNER_FAMILIES; f++) {
-			int target =
-				target_slot(routes, &candidate->via[f], f == SL_INNER_IPV4 ? 4 : 6);
-			if (target < 0)
-				return false;
-			member[i].target[f] = target;
-		}
-		if (slot < 0)
+		bool done = candidate_prepare(routes, candidate, &service->candidate[i]);
+
+		choose_add(&service->choose, candidate->site, candidate->weight,
+			   slot < 0 ? 0 : (uint16_t)slot);
+		if (!done || slot < 0)
 			return false;
-		choose_add(&service->choose, candidate->site, candidate->weight, slot);
-		service->weight[i] = candidate->weight;
 	}
 	return true;
+}
+
+/* The ways that serve now become what workers see of members and of the choice. */
+static void serve(struct routes *routes, struct service *service)
+{
+	alive_decide(routes, service);
+	for (unsigned i = 0; i < service->choose.candidates; i++) {
+		const struct candidate *candidate = &service->candidate[i];
+		struct member member = {.service = ROUTES_NO_SERVICE};
+
+		if (candidate->serves != ALIVE_NONE) {
+			member.service = service->slot;
+			member.takes_new = candidate->share > 0;
+			memcpy(member.target, candidate->way[candidate->serves],
+			       sizeof(member.target));
+		}
+		choose_weigh(&service->choose, i, candidate->share);
+		member_set(routes, service->choose.member[i], member);
+	}
+}
+
+void routes_alive_changed(struct routes *routes)
+{
+	for (unsigned i = 0; i < SL_SERVICES_MAX; i++) {
+		struct service *old = routes->service[i], *new;
+
+		if (!old || !alive_differs(routes, old))
+			continue;
+		new = rte_malloc("service", sizeof(*new), 64);
+		if (!new)
+			continue; /* the next change, or control's next message, does it */
+		memcpy(new, old, sizeof(*new));
+		serve(routes, new);
+		__atomic_store_n(&routes->service[i], new, __ATOMIC_RELEASE);
+		retire(routes, old, false);
+	}
 }
 
 static void service_remove(struct routes *routes, unsigned slot)
@@ -286,6 +269,7 @@ static void service_remove(struct routes *routes, unsigned slot)
 	routes->service[slot] = NULL;
 	classify_rebuild(routes);
 	members_leave(routes, old, NULL);
+	release_ways(routes, old);
 	retire(routes, old, false);
 }
 
@@ -305,7 +289,6 @@ static bool make_room(struct routes *routes, const struct service *service)
 enum sl_ack_status routes_service(struct routes *routes, const struct sl_msg_service *message,
 				  size_t bytes, char field[SL_NAME_MAX])
 {
-	struct member member[SL_CANDIDATES_MAX];
 	struct service *service, *old;
 	enum sl_ack_status status = route_check_service(message, bytes, field);
 	int slot;
@@ -320,18 +303,20 @@ enum sl_ack_status routes_service(struct routes *routes, const struct sl_msg_ser
 		rte_free(service);
 		return SL_ACK_CONFLICT;
 	}
-	if (!members_prepare(routes, message, service, member)) {
+	if (!candidates_prepare(routes, message, service)) {
+		release_ways(routes, service);
 		rte_free(service);
 		return SL_ACK_FULL;
 	}
 	routes->targets_changed(routes->context);
 
-	for (unsigned i = 0; i < service->choose.candidates; i++)
-		member_set(routes, service->choose.member[i], member[i]);
+	serve(routes, service);
 	old = routes->service[slot];
 	__atomic_store_n(&routes->service[slot], service, __ATOMIC_RELEASE);
-	if (old)
+	if (old) {
 		members_leave(routes, old, service);
+		release_ways(routes, old);
+	}
 	if (!old || !same_key(old, service)) {
 		classify_rebuild(routes);
 		routes->services_changed(routes->context);
@@ -451,7 +436,7 @@ struct routes *routes_create(struct sl_counters *counters, unsigned workers)
 	routes->classify = classify_build(NULL, 0);
 	routes->sids = rte_zmalloc("sids", sizeof(*routes->sids), 64);
 	routes->target_slots =
-		slots_create("targets", ROUTES_TARGETS_MAX * 2, sizeof(struct target_key));
+		slots_create("targets", ROUTES_TARGETS_MAX * 2, ROUTES_TARGET_KEY_BYTES);
 	if (!routes->encap[0] || !routes->rcu || !routes->classify || !routes->sids ||
 	    !routes->target_slots || rte_rcu_qsbr_init(routes->rcu, workers) != 0 ||
 	    slots_open(&routes->slots, counters, service_in_use, member_in_use, routes) < 0)

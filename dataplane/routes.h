@@ -19,7 +19,17 @@
 #include <suanlu/counters.h>
 
 #define ROUTES_TARGETS_MAX 8192
+#define ROUTES_TARGET_KEY_BYTES (sizeof(struct sl_via) + 8)
 #define ROUTES_NO_SERVICE UINT16_MAX
+#define ROUTES_WAYS 2 /* to a site: the second while the path of the first is dead */
+
+/* What control said of a candidate, and what became of it; main only. */
+struct candidate {
+	uint32_t weight, standby;
+	uint32_t share; /* that it has now: its weight, its standby or 0 */
+	int8_t serves;	/* which way does now; ALIVE_NONE */
+	uint16_t way[ROUTES_WAYS][SL_INNER_FAMILIES]; /* targets, 0: none */
+};
 
 struct service {
 	struct choose_set choose;
@@ -32,7 +42,7 @@ struct service {
 	rte_be16_t port;
 	uint8_t protocol;
 	bool named; /* since the last HELLO */
-	uint32_t weight[SL_CANDIDATES_MAX];
+	struct candidate candidate[SL_CANDIDATES_MAX];
 };
 
 /* main: rw, workers: ro; 8 bytes, so that a worker sees it whole */
@@ -48,6 +58,7 @@ struct target {
 	struct sl_via via;
 	uint8_t family; /* 4 or 6, of the inner packet */
 	uint32_t references;
+	bool dead;		 /* its path is: prober.c */
 	uint16_t path_mtu_bytes; /* what a router on the way said; 0: nothing */
 	uint16_t path_mtu_s;	 /* for so long yet */
 	char next_hop[64];	 /* how it is reached now, or why not */
@@ -101,6 +112,12 @@ void routes_hello(struct routes *routes); /* a full update begins */
 void routes_sync(struct routes *routes);  /* it ends: withdraw what it did not name */
 
 /*
+ * Targets were set dead or alive: pins of a dead candidate's flows hold no more and it gets no new
+ * ones, until one of its ways is alive.
+ */
+void routes_alive_changed(struct routes *routes);
+
+/*
  * The target of a way that something else than a service uses (probes): kept, with its next hop,
  * until it is released. 0: no way. -1: the table is full.
  */
@@ -109,6 +126,9 @@ void routes_way_release(struct routes *routes, unsigned target);
 
 /* A target's headers changed (next hop found, lost, moved). Takes over `encap` (rte_malloc). */
 void routes_set_encap(struct routes *routes, unsigned target, struct encap *encap);
+
+/* Frees memory (rte_malloc) once no worker can hold a pointer to it. */
+void routes_retire(struct routes *routes, void *memory);
 
 /* Frees what no worker can see any more; never waits. */
 void routes_reclaim(struct routes *routes);

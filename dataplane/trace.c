@@ -37,7 +37,7 @@ static void tell_candidates(const struct routes *routes, const struct worker_way
 	for (unsigned i = 0; i < set->candidates; i++) {
 		memcpy(traced->candidate[i].site, routes->counters->member[set->member[i]].site,
 		       SL_NAME_MAX);
-		traced->candidate[i].weight = way->service->weight[i];
+		traced->candidate[i].weight = way->service->candidate[i].share;
 		traced->candidate[i].score = choose_score(set, way->hash, i);
 	}
 }

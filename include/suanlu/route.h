@@ -85,13 +85,15 @@ _Static_assert(sizeof(struct sl_via) == 56, "via");
 
 enum { SL_INNER_IPV4 = 0, SL_INNER_IPV6 = 1, SL_INNER_FAMILIES = 2 };
 
+/* The second way serves while the path of the first is dead; SL_VIA_NONE: there is none. */
 struct sl_candidate {
 	char site[SL_NAME_MAX];
-	uint32_t weight; /* share of new flows, relative; 0: keeps its pins, takes no new flow */
-	uint32_t zero;
+	uint32_t weight;  /* share of new flows, relative; 0: keeps its pins, takes no new flow */
+	uint32_t standby; /* the same if no candidate with a weight is alive; 0: not even then */
 	struct sl_via via[SL_INNER_FAMILIES];
+	struct sl_via second[SL_INNER_FAMILIES];
 };
-_Static_assert(sizeof(struct sl_candidate) == 152, "candidate");
+_Static_assert(sizeof(struct sl_candidate) == 264, "candidate");
 
 enum sl_affinity {
 	SL_AFFINITY_FLOW = 0, /* 5-tuple */
@@ -144,8 +146,9 @@ struct sl_path_name {
 _Static_assert(sizeof(struct sl_path_name) == 96, "path name");
 
 /*
- * Probe this path by STAMP: packets to the reflector travel as those to the site do. SL_MSG_SYNC
- * ends the paths that were not named since SL_MSG_HELLO. What the dataplane refuses it logs, and
+ * Probe this path by STAMP: packets to the reflector travel as those to the site do. While it is
+ * dead (suanlu/paths.h) no candidate is reached by these ways. SL_MSG_SYNC ends the paths that
+ * were not named since SL_MSG_HELLO. What the dataplane refuses it logs, and
  * it has no slot in suanlu/paths.h.
  */
 struct sl_msg_path {

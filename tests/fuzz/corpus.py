@@ -149,6 +149,7 @@ def routes():
         return struct.pack('<BB6x', kind, len(segments)) + body.ljust(48, b'\0')
 
     def candidate(site, *vias):
+        vias += (via(0),) * (4 - len(vias))
         return struct.pack('<32sII', site, 10, 0) + b''.join(vias)
 
     def header(kind, body, version=2):
@@ -178,6 +179,7 @@ def routes():
         'long-name': service([a], name=b'n' * 32), 'count': service([a], count=2),
         'too-many': service([a], count=65), 'site': service([candidate(b'', via(0), via(0))]),
         'via': service([candidate(b'a', via(3, 'fc00::1'), via(0))]),
+        'second': service([candidate(b'a', via(1, 'fc00::1'), via(0), via(1, 'fc00::2'))]),
         'via-none': service([candidate(b'a', via(0, 'fc00::1'), via(0))]),
         'via-l2': service([candidate(b'a', via(2, 'fc00::1', 'fc00::2'), via(0))]),
         'via-group': service([candidate(b'a', via(1, 'ff02::1'), via(0))]),

@@ -6,6 +6,8 @@
 
 . "$(dirname "$0")/../../scripts/lab/checks.sh"
 
+. "$(dirname "$0")/../../scripts/lab/paths.sh"
+
 STAMP=$LAB_TOP/tests/net/stamp.py
 
 # answers ROLE MODE ADDRESS [OPTION...]: how many right answers of 5 the peer's sender got
@@ -22,10 +24,6 @@ overlay_to_gate() {
         segs fc00:c:0:46::1 via fd00:c::2 dev rc
 }
 
-path_is() {
-    lab_cli edge show paths --json | jq -e --arg path "$1" \
-        ".paths[] | select(.path == \$path) | $2"
-}
 
 # sender MODE: the peer as sender
 sender() {

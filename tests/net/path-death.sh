@@ -1,0 +1,70 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+# A path that dies: new flows and pinned ones leave it by the dataplane's own decision, also without
+# control; it comes back only after a hold-down, and a flapping one is held longer and longer.
+
+. "$(dirname "$0")/../../scripts/lab/checks.sh"
+. "$(dirname "$0")/../../scripts/lab/paths.sh"
+
+data_to_a() {
+    grep -c ' data fc00:a:' "$LAB_DIR/watch.out" || true
+}
+
+flows_reach() {
+    [ "$(lab_in client curl -s --max-time 1 "http://$LAB_IPV4/work" | jq -r .site)" = "$1" ]
+}
+
+flows_leave_a() {
+    lab_in client curl -s --max-time 2 "http://$LAB_IPV4/work" | jq -e '.site != "a"'
+}
+
+test_lab
+LAB_PROBES='{interval_ms: 20, dead_ms: 200, hold_ms: 300}'
+PATH_WAIT_S=0.8
+LAB_STEERING=nearest
+lab_reflector_start a
+lab_reflector_start b
+LAB_MEAN_MS=5 lab_engine_up 4 4 4
+paths_alive a b c
+lab_wait 5 "flows go to site a" flows_reach a
+lab_start hold client "$LAB_TOOLS/client" hold --to "$LAB_IPV4" --to "$LAB_IPV6" \
+    --port "$LAB_HOLD_PORT" --connections 40 --interval 100 --timeout 3000 --seconds 600
+lab_wait 10 "connections at site a" lab_established a 40
+lab_start load client "$LAB_TOOLS/client" load --to "$LAB_IPV4" --rate 100 --timeout 2000 --seconds 600
+paths_watch
+for _ in 1 2 3; do
+    path_kill ra a
+    path_mend ra a
+    lab_wait 5 "flows go to site a" flows_reach a
+done
+check_number "last answer to last packet into the dead path, worst of 3" \
+    "$(sort -g "$LAB_DIR/path-death.ms" | tail -n 1)" "<=" 500 ms
+check_number "deaths counted" "$(path_is a .deaths)" ">=" 3 ""
+check "control says so" "$(grep path "$LAB_DIR/control-edge.err")" \
+    grep -q 'path to a: dead' "$LAB_DIR/control-edge.err"
+
+lab_stop control-edge KILL # nobody but the dataplane
+path_kill ra a
+check_number "the same without control" "$(tail -n 1 "$LAB_DIR/path-death.ms")" "<=" 500 ms
+: >"$LAB_DIR/watch.out"
+check "new flows go elsewhere" "they do not" flows_leave_a
+sleep 0.3
+check_number "packets into the dead path in 0.3 s, pinned flows included" "$(data_to_a)" "==" 0 packets
+died=$(date +%s%N)
+lab_delayline "join ra"
+lab_wait 10 "a alive" path_alive a
+check_number "held by its earlier deaths before it is used again" \
+    "$((($(date +%s%N) - died) / 1000000))" ">=" 900 ms
+
+# A dataplane that is started again remembers; what is told it by control meanwhile does not matter.
+lab_delayline "cut ra"
+lab_wait 5 "a dead" path_is a '.state == "dead"'
+lab_stop dataplane-edge KILL
+lab_control_start edge
+lab_dataplane_start edge
+lab_wait 15 "routes in the dataplane" lab_steers edge
+check "a restarted dataplane knows that a path is dead" "$(path_is a .)" path_is a '.state == "dead"'
+check "and steers elsewhere" "to a" flows_leave_a
+lab_stop hold INT
+lab_stop load
+test_end
