@@ -115,7 +115,8 @@ static int program_open(void)
 
 int eal_start(const struct config *config, const struct ports *ports, bool verbose)
 {
-	struct arguments arguments = {0};
+	/* DPDK keeps what they point to, and changes the array that it is given. */
+	static struct arguments arguments, given;
 	char program[32];
 	int ret = program_open();
 
@@ -133,7 +134,8 @@ int eal_start(const struct config *config, const struct ports *ports, bool verbo
 	add_memory(&arguments, config, ports);
 	add_lcores(&arguments, &config->dataplane);
 	ret = add_ports(&arguments, ports, program);
-	if (ret == 0 && rte_eal_init(arguments.n, arguments.value) < 0) {
+	given = arguments;
+	if (ret == 0 && rte_eal_init(given.n, given.value) < 0) {
 		ret = -rte_errno;
 		warnx("DPDK does not start: %s%s", rte_strerror(rte_errno),
 		      verbose ? "" : " (-v shows what it says)");

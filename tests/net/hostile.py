@@ -5,6 +5,7 @@
 hostile.py make edge|gate FILE.pcap [SEED]: writes the corpus of that role, at least 10,000 frames.
 hostile.py send edge|gate FILE.pcap INTERFACE MAC [RATE]: sends it to MAC, RATE packets a second,
 prints {"sent": how many left, "ours": how many of them the XDP program must take}.
+hostile.py flows ADDRESS PORT INTERFACE MAC COUNT RATE: SYNs of sources drawn anew for each.
 hostile.py stream ADDRESS PORT COUNT RATE | count ADDRESS PORT COUNT: numbered datagrams, well-formed;
 the receiver prints how many different ones came, once all have or none has for 2 s.
 """
@@ -277,6 +278,22 @@ def make(role, path, seed):
     print(json.dumps({'packets': len(frames), 'seed': seed}))
 
 
+def flows(address, port, interface, mac, count, rate):
+    link = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+    link.bind((interface, 0))
+    frame = bytearray(ethernet(b'\x45') + bytes(four(dst=address) / TCP(sport=1, dport=port)))
+    frame[:6] = bytes.fromhex(mac.replace(':', ''))
+    generator, began = random.Random(), time.monotonic()
+    for number in range(count):
+        frame[26:30] = struct.pack('>I', 0x0a800000 | generator.getrandbits(22))
+        frame[34:36] = struct.pack('>H', generator.randrange(1024, 65536))
+        frame[14:] = rechecked(bytes(frame[14:34])) + frame[34:]
+        link.send(frame)
+        ahead = began + number / rate - time.monotonic()
+        if ahead > 0.001:
+            time.sleep(ahead)
+
+
 def udp(address):
     return socket.socket(socket.AF_INET6 if ':' in address else socket.AF_INET, socket.SOCK_DGRAM)
 
@@ -305,6 +322,8 @@ def count(address, port, expected):
 
 if sys.argv[1] == 'stream':
     stream(sys.argv[2], *map(int, sys.argv[3:]))
+elif sys.argv[1] == 'flows':
+    flows(sys.argv[2], int(sys.argv[3]), *sys.argv[4:6], *map(int, sys.argv[6:]))
 elif sys.argv[1] == 'count':
     count(sys.argv[2], *map(int, sys.argv[3:]))
 elif sys.argv[1] == 'make':
