@@ -257,18 +257,25 @@ static json_t *bus_json(const struct control *control)
 			 "last_values_read", status.complete);
 }
 
+static json_t *reaction_json(const struct reaction *reaction)
+{
+	return json_pack("{s:f, s:f, s:f, s:I}", "p50", reaction_quantile_us(reaction, 0.5), "p90",
+			 reaction_quantile_us(reaction, 0.9), "p99",
+			 reaction_quantile_us(reaction, 0.99), "count",
+			 (json_int_t)reaction->count);
+}
+
 json_t *answer_status(const struct control *control)
 {
-	const struct reaction *reaction = &control->link.reaction;
 	double now_s = clock_s();
 
 	return json_pack(
-		"{s:b, s:s, s:f, s:b, s:I, s:o, s:o, s:{s:f, s:f, s:f, s:I}, s:I, s:I}", "ok", 1,
-		"node", control->config->node, "uptime_s", now_s - control->started_s,
-		"dataplane_connected", link_is_up(&control->link), "dataplane_connects",
-		(json_int_t)control->link.connects, "edges", edges_heard(control, now_s), "bus",
-		bus_json(control), "reaction_us", "p50", reaction_quantile_us(reaction, 0.5), "p90",
-		reaction_quantile_us(reaction, 0.9), "p99", reaction_quantile_us(reaction, 0.99),
-		"count", (json_int_t)reaction->count, "solved", (json_int_t)control->routes.solved,
+		"{s:b, s:s, s:f, s:o, s:b, s:I, s:o, s:o, s:o, s:o, s:I, s:I}", "ok", 1, "node",
+		control->config->node, "uptime_s", now_s - control->started_s, "complete_s",
+		number(control->complete_s), "dataplane_connected", link_is_up(&control->link),
+		"dataplane_connects", (json_int_t)control->link.connects, "edges",
+		edges_heard(control, now_s), "bus", bus_json(control), "reaction_us",
+		reaction_json(&control->link.reaction), "measured_to_routes_us",
+		reaction_json(&control->link.whole), "solved", (json_int_t)control->routes.solved,
 		"solver_rounds", (json_int_t)control->routes.rounds);
 }

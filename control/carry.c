@@ -34,7 +34,7 @@ static void carry_service(struct state *to, unsigned i, struct state *from, unsi
 	service->demand_per_s = old->demand_per_s;
 	service->flows = old->flows;
 	service->dirty = old->dirty || !config_same_service(config, i, from->config, before);
-	service->cause_ns = old->cause_ns;
+	service->cause = old->cause;
 	for (unsigned k = 0; k < config->service[i].sites; k++) {
 		int m = member_before(config, i, k, from->config, before);
 

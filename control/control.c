@@ -3,6 +3,7 @@
 #include "clock.h"
 #include "log.h"
 #include <errno.h>
+#include <math.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,8 @@
 #define SETTLE_S 0.6
 #define BEAT_US 2000000 /* a dataplane that lives renews its heartbeat each second */
 #define COUNT_S 0.2	/* and it counts demand for so long, if a dataplane counts */
+#define BUSY_RESTS 10	/* times as long as solving took */
+#define TOOK_MOST_S 0.05
 
 static void log_weights(const struct control *control, unsigned service)
 {
@@ -33,15 +36,15 @@ static void log_weights(const struct control *control, unsigned service)
 static void update(struct control *control, unsigned service, double now_s)
 {
 	struct state_service *state = &control->state.service[service];
-	uint64_t cause_ns = state->cause_ns;
+	struct reaction_cause cause = state->cause;
 
 	state->dirty = false;
-	state->cause_ns = 0;
+	state->cause = (struct reaction_cause){};
 	if (!routes_update(&control->routes, service, now_s))
 		return;
 	log_weights(control, service);
 	link_standby(&control->link, service, control->routes.service[service].standby);
-	link_set(&control->link, service, control->routes.service[service].weight, cause_ns);
+	link_set(&control->link, service, control->routes.service[service].weight, cause);
 }
 
 void control_update(struct control *control, unsigned service)
@@ -92,16 +95,57 @@ static void settle(struct control *control, double now_s)
 	link_start(&control->link);
 }
 
-/* Called after a burst of reports: only the services in them are solved. */
-static void on_reports(void *argument)
+/* For people: how long a start takes. */
+static void note_complete(struct control *control, double now_s)
+{
+	if (!isnan(control->complete_s) || !everyone_reported(control, now_s))
+		return;
+	for (unsigned i = 0; i < control->config->services; i++) {
+		const struct link_service *service = &control->link.service[i];
+
+		if (service->acknowledged == 0 || service->acknowledged != service->generation)
+			return;
+	}
+	control->complete_s = now_s - control->started_s;
+}
+
+/*
+ * Only services with news are solved. Under load that takes more time than reports take to come;
+ * so it rests for as long as it took, and while reports wait to be read, for ten times as long.
+ */
+static void solve_news(struct control *control)
+{
+	double begun_s = clock_s();
+
+	for (unsigned i = 0; i < control->config->services; i++)
+		if (control->state.service[i].dirty)
+			update(control, i, begun_s);
+	control->solved_s = clock_s();
+	control->took_s = fmin(control->solved_s - begun_s, TOOK_MOST_S);
+	note_complete(control, control->solved_s);
+}
+
+static void on_rested(int fd, short what, void *argument)
+{
+	(void)fd;
+	(void)what;
+	solve_news(argument);
+}
+
+/* Called after a burst of reports. */
+static void on_reports(void *argument, bool more)
 {
 	struct control *control = argument;
 	double now_s = clock_s();
+	double rest_s = control->solved_s + (more ? BUSY_RESTS : 1) * control->took_s - now_s;
+	struct timeval rest = {.tv_usec = (suseconds_t)(rest_s * 1e6)};
 
+	control->busy = more;
 	settle(control, now_s);
-	for (unsigned i = 0; i < control->config->services; i++)
-		if (control->state.service[i].dirty)
-			update(control, i, now_s);
+	if (rest_s <= 0)
+		solve_news(control);
+	else
+		event_add(control->rested, &rest);
 	upward_step(&control->upward, now_s);
 }
 
@@ -122,11 +166,15 @@ static void log_site(struct control *control, unsigned site, double now_s)
 			 before == ESTIMATE_NEVER ? "first report" : "reports again");
 }
 
-/* All services once an interval, but at most half of the time: reports come between. */
+/*
+ * All services once an interval, but at most half of the time: reports come between. While they
+ * wait to be read, a twentieth.
+ */
 static void update_all(struct control *control, double now_s)
 {
 	unsigned services = control->config->services;
-	double until_s = now_s + control->config->interval_ms / 2000.0;
+	double interval_s = control->config->interval_ms / 1000.0;
+	double until_s = now_s + (control->busy ? interval_s / 20 : interval_s / 2);
 
 	for (unsigned i = 0; i < services && (i == 0 || clock_s() < until_s); i++) {
 		update(control, control->next, clock_s());
@@ -152,6 +200,7 @@ static void on_interval(int fd, short what, void *argument)
 	settle(control, now_s);
 	update_all(control, now_s);
 	upward_step(&control->upward, clock_s());
+	note_complete(control, now_s);
 	control_announce(control);
 }
 
@@ -192,6 +241,19 @@ bool control_needs_key(const struct config *config)
 	       config_is_site(config);
 }
 
+/* Rests are shorter than the milliseconds that libevent counts otherwise. */
+static struct event_base *new_base(void)
+{
+	struct event_config *config = event_config_new();
+	struct event_base *base = NULL;
+
+	if (config && event_config_set_flag(config, EVENT_BASE_FLAG_PRECISE_TIMER) == 0)
+		base = event_base_new_with_config(config);
+	if (config)
+		event_config_free(config);
+	return base;
+}
+
 /* What stands after the configuration, in the order of the ladder; closed in reverse. */
 static int open_parts(struct control *control, struct config_error *error)
 {
@@ -207,7 +269,7 @@ static int open_parts(struct control *control, struct config_error *error)
 		result = control_shape(control, error);
 	if (result < 0)
 		return result;
-	control->base = event_base_new();
+	control->base = new_base();
 	if (!control->base || link_open(&control->link, control->base, config) < 0)
 		return out_of_memory(error);
 	if (paths_start(config, &control->link) < 0)
@@ -227,7 +289,8 @@ int control_open(struct control *control, const char *file, struct config_error 
 				    .rundir.lock = -1,
 				    .link.fd = -1,
 				    .ingest.fd = -1,
-				    .started_s = clock_s()};
+				    .started_s = clock_s(),
+				    .complete_s = NAN};
 	result = config_load(file, &control->config, error);
 	if (result == 0)
 		result = rundir_open(&control->rundir, control->config, error);
@@ -242,6 +305,8 @@ void control_close(struct control *control)
 {
 	if (control->interval)
 		event_free(control->interval);
+	if (control->rested)
+		event_free(control->rested);
 	if (control->config) {
 		announce_close(&control->announce);
 		ingest_close(&control->ingest);
@@ -269,7 +334,8 @@ int control_set_interval(struct control *control)
 int control_start(struct control *control)
 {
 	control->interval = event_new(control->base, -1, EV_PERSIST, on_interval, control);
-	if (!control->interval || control_set_interval(control) < 0)
+	control->rested = evtimer_new(control->base, on_rested, control);
+	if (!control->interval || !control->rested || control_set_interval(control) < 0)
 		return -ENOMEM;
 	event_active(control->interval, EV_TIMEOUT, 0);
 	announce_start(&control->announce, clock_s());

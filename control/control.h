@@ -40,6 +40,11 @@ struct control {
 	struct event *interval;
 	enum estimate_state *told; /* by site: what the log last said of it */
 	double started_s;
+	double complete_s;	 /* from the start until every site was heard and the dataplane had
+				    all routes; NaN: not yet */
+	double solved_s, took_s; /* when news were last solved for, and for how long */
+	bool busy;		 /* reports waited to be read when some last were */
+	struct event *rested;
 	bool started_link;
 	unsigned next; /* service that the next turn of the interval begins with */
 };

@@ -272,7 +272,7 @@ static void on_readable(int fd, short what, void *argument)
 	if (count > 0)
 		note_dropped(ingest, &datagram[count - 1].msg_hdr);
 	if (changed)
-		ingest->ready(ingest->argument);
+		ingest->ready(ingest->argument, count == INGEST_BURST);
 }
 
 int ingest_start(struct ingest *ingest, struct event_base *base, ingest_ready *ready,

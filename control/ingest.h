@@ -5,7 +5,8 @@
  *
  * A readable socket is drained by at most INGEST_BURST datagrams before the loop turns
  * again (a signature check is about 55 us), so that a flood delays routes by
- * milliseconds and not for good. `ready` is called after each burst that changed the state.
+ * milliseconds and not for good. `ready` is called after each burst that changed the state, and
+ * told whether there is `more` to be read.
  *
  * Garbage costs about 2 us each, so some 400,000 a second are refused as they come and none
  * waits: a good report among them is as early as without. What control does besides (solving, at
@@ -22,7 +23,7 @@
 #define INGEST_BURST 32
 #define INGEST_BUFFER_BYTES (16 << 20) /* about 13,000 datagrams, 65 ms of 200,000 a second */
 
-typedef void ingest_ready(void *argument);
+typedef void ingest_ready(void *argument, bool more);
 
 struct ingest {
 	struct state *state;

@@ -92,7 +92,7 @@ static void on_readable(int fd, short what, void *argument)
 	for (unsigned i = 0; i < INGEST_BURST && inbox_take(in->inbox, in->message); i++)
 		changed |= take(in);
 	if (changed)
-		in->ingest->ready(in->ingest->argument);
+		in->ingest->ready(in->ingest->argument, !inbox_empty(in->inbox));
 }
 
 int ingest_bus_start(struct ingest_bus *in, struct event_base *base)

@@ -169,8 +169,8 @@ static int send_service(struct link *link, unsigned index)
 		s->generation = link->generation;
 		s->unanswered = true;
 		s->again = false;
-		s->sent_cause_ns = s->cause_ns;
-		s->cause_ns = 0;
+		s->sent_cause = s->cause;
+		s->cause = (struct reaction_cause){};
 	}
 	return result;
 }
@@ -345,6 +345,16 @@ static int take_node_ack(struct link *link, const struct sl_msg_ack *ack)
 	return 0;
 }
 
+static void note_reaction(struct link *link, const struct reaction_cause *cause)
+{
+	uint64_t now_ns = clock_ns();
+
+	if (cause->arrived_ns == 0)
+		return;
+	reaction_add(&link->reaction, now_ns - cause->arrived_ns);
+	reaction_add(&link->whole, now_ns - cause->measured_ns);
+}
+
 static int take_service_ack(struct link *link, const struct sl_msg_ack *ack)
 {
 	struct link_service *s = find_unanswered(link, ack->header.generation);
@@ -358,8 +368,7 @@ static int take_service_ack(struct link *link, const struct sl_msg_ack *ack)
 		link->acknowledged++;
 		s->acknowledged = s->generation;
 		s->refused = false;
-		if (s->sent_cause_ns)
-			reaction_add(&link->reaction, clock_ns() - s->sent_cause_ns);
+		note_reaction(link, &s->sent_cause);
 	} else if (!s->refused) {
 		s->refused = true;
 		note_refusal(link, ack, "service", link->config->service[index].name);
@@ -423,15 +432,16 @@ void link_standby(struct link *link, unsigned service, const uint32_t *standby)
 	       link->config->service[service].sites * sizeof(*standby));
 }
 
-void link_set(struct link *link, unsigned service, const uint32_t *weight, uint64_t cause_ns)
+void link_set(struct link *link, unsigned service, const uint32_t *weight,
+	      struct reaction_cause cause)
 {
 	struct link_service *s = &link->service[service];
 
 	memcpy(s->weight, weight, link->config->service[service].sites * sizeof(*weight));
-	if (s->cause_ns == 0)
-		s->cause_ns = cause_ns;
+	if (s->cause.arrived_ns == 0)
+		s->cause = cause;
 	if (link->phase == LINK_DOWN) {
-		s->cause_ns = 0;
+		s->cause = (struct reaction_cause){};
 		return;
 	}
 	if (s->unanswered) {

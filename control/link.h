@@ -18,13 +18,13 @@
 struct link_service {
 	uint32_t weight[SL_CANDIDATES_MAX];
 	uint32_t standby[SL_CANDIDATES_MAX];
-	bool pending;			  /* in the queue to be sent */
-	bool unanswered;		  /* sent, no answer yet */
-	bool again;			  /* changed since it was sent */
-	bool refused;			  /* by the last answer */
-	uint64_t generation;		  /* of the last message sent; 0: none */
-	uint64_t acknowledged;		  /* the last one that the dataplane uses; 0: none */
-	uint64_t cause_ns, sent_cause_ns; /* arrival of the report behind a change; 0: none */
+	bool pending;				 /* in the queue to be sent */
+	bool unanswered;			 /* sent, no answer yet */
+	bool again;				 /* changed since it was sent */
+	bool refused;				 /* by the last answer */
+	uint64_t generation;			 /* of the last message sent; 0: none */
+	uint64_t acknowledged;			 /* the last one that the dataplane uses; 0: none */
+	struct reaction_cause cause, sent_cause; /* of what waits; of what is unanswered */
 };
 
 /* A path that the dataplane is to probe, or has been told not to any more. */
@@ -45,7 +45,7 @@ struct link {
 	struct event_base *base;
 	const struct config *config;
 	struct sockaddr_un address;
-	struct reaction reaction;
+	struct reaction reaction, whole; /* from arrival, from measurement */
 	enum link_phase phase;
 	int fd;
 	struct event *readable, *writable, *retry;
@@ -87,5 +87,6 @@ void link_path_end(struct link *link, const struct sl_path_name *name);
 /* What members get if none with a weight is alive (route.h); goes out with the next link_set. */
 void link_standby(struct link *link, unsigned service, const uint32_t *standby);
 
-/* New weights of a service, by its config.service[].site order. cause_ns as in the struct. */
-void link_set(struct link *link, unsigned service, const uint32_t *weight, uint64_t cause_ns);
+/* New weights of a service, by its config.service[].site order. */
+void link_set(struct link *link, unsigned service, const uint32_t *weight,
+	      struct reaction_cause cause);

@@ -30,6 +30,11 @@ void rate_count(struct rate *rate, uint64_t events, double elapsed_s)
 {
 	double now_per_s = (double)events / elapsed_s;
 
+	/* Most of an edge's many members: nothing for so long that nothing is left to forget. */
+	if (events == 0 && rate->slow_per_s == 0 && rate->fast_per_s == 0 &&
+	    rate->age_s >= RATE_SLOW_MOST_S && rate->follow_s <= 0)
+		return;
+
 	double slow_s = memory_s(rate, RATE_SLOW_EVENTS, RATE_SLOW_S, RATE_SLOW_MOST_S);
 	double fast_s = memory_s(rate, RATE_FAST_EVENTS, RATE_FAST_S, RATE_FAST_MOST_S);
 

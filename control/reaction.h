@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * How long it takes from the arrival of a report at this host (the kernel's receive time
- * stamp) to the dataplane's acknowledgement of the routes that it changed.
+ * How long it takes to the dataplane's acknowledgement of the routes that a report changed, from
+ * its arrival at this host (the kernel's receive time stamp), and from when its site measured it,
+ * which is as right as the two hosts' clocks are alike.
  *
  * A histogram with 8 buckets per octave of microseconds: quantiles are right within 12 %.
  */
@@ -10,6 +11,11 @@
 #include <stdint.h>
 
 #define REACTION_BUCKETS 256
+
+/* The report behind a change: CLOCK_MONOTONIC of this host; zeros: none. */
+struct reaction_cause {
+	uint64_t arrived_ns, measured_ns;
+};
 
 struct reaction {
 	uint64_t count, sum_ns;

@@ -99,9 +99,9 @@ static void decide(struct control *next, double now_s)
 		if (service->dirty)
 			routes_update(&next->routes, i, now_s);
 		service->dirty = false;
-		service->cause_ns = 0;
+		service->cause = (struct reaction_cause){};
 		link_standby(&next->link, i, next->routes.service[i].standby);
-		link_set(&next->link, i, next->routes.service[i].weight, 0);
+		link_set(&next->link, i, next->routes.service[i].weight, (struct reaction_cause){});
 	}
 }
 

@@ -180,8 +180,9 @@ void state_site_report(struct state *state, unsigned site, const Suanlu__Report 
 		estimate_report(&service->member[k].estimate, report->load[i], now_s, measured_s,
 				valid_for_s(report), sent_per_s(&service->member[k], now_s));
 		service->dirty = true;
-		if (service->cause_ns == 0)
-			service->cause_ns = received_ns;
+		if (service->cause.arrived_ns == 0)
+			service->cause =
+				(struct reaction_cause){received_ns, (uint64_t)(measured_s * 1e9)};
 	}
 }
 

@@ -9,6 +9,7 @@
 #pragma once
 
 #include "model/estimate.h"
+#include "reaction.h"
 #include <search.h>
 #include <stdbool.h>
 #include <suanlu/config.h>
@@ -40,8 +41,8 @@ struct state_service {
 	double demand_per_s; /* this node's new flows */
 	uint64_t flows;	     /* total since start */
 	struct state_member *member;
-	bool dirty;	   /* a report came since its routes were last solved */
-	uint64_t cause_ns; /* when the first of those arrived, CLOCK_MONOTONIC; 0: none */
+	bool dirty;		     /* a report came since its routes were last solved */
+	struct reaction_cause cause; /* the first of those */
 };
 
 struct state_edge {

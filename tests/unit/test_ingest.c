@@ -40,9 +40,10 @@ static struct state state;
 static struct ingest ingest;
 static unsigned ready;
 
-static void on_ready(void *argument)
+static void on_ready(void *argument, bool more)
 {
 	assert_ptr_equal(argument, &ready);
+	assert_false(more); /* than a burst */
 	ready++;
 }
 
@@ -135,7 +136,10 @@ static void takes_a_site(void **unused)
 	assert_int_equal(estimate->servers, 8);
 	assert_int_equal(estimate->in_flight, 3);
 	assert_true(state.service[0].dirty);
-	assert_true(state.service[0].cause_ns > 0 && state.service[0].cause_ns <= clock_ns());
+	assert_true(state.service[0].cause.arrived_ns > 0 &&
+		    state.service[0].cause.arrived_ns <= clock_ns());
+	assert_true(state.service[0].cause.measured_ns + 50000000 <
+		    state.service[0].cause.arrived_ns);
 	/* its age counts, on our clock */
 	assert_true(fabs(estimate->measured_at_s - (now_s - 0.1)) < 0.05);
 	assert_int_equal(state_site_state(&state, 0, clock_s()), ESTIMATE_FRESH);

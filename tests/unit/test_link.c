@@ -19,6 +19,8 @@
 
 #define WAIT_S 3
 
+#define NONE ((struct reaction_cause){})
+
 static struct config_site sites[] = {
 	{.name = "a",
 	 .via = {{.kind = SL_VIA_SRV6, .segments = 1, .segment = {{{{0xfc, 1}}}}},
@@ -188,7 +190,7 @@ static void test_full_update(void **state)
 	const struct sl_msg_service *s = &infer.service;
 
 	(void)state;
-	link_set(&control, 0, (uint32_t[]){300000, 700000}, 0);
+	link_set(&control, 0, (uint32_t[]){300000, 700000}, NONE);
 	link_start(&control);
 	take_update(&infer);
 	assert_int_equal(s->header.bytes, sizeof(*s) + 2 * sizeof(struct sl_candidate));
@@ -253,10 +255,11 @@ static void test_one_unanswered(void **state)
 	(void)state;
 	link_start(&control);
 	take_update(&message);
-	link_set(&control, 0, (uint32_t[]){1, 1}, clock_ns() - 5000000);
+	link_set(&control, 0, (uint32_t[]){1, 1},
+		 (struct reaction_cause){clock_ns() - 5000000, clock_ns() - 9000000});
 	first = expect(SL_MSG_SERVICE, &message);
-	link_set(&control, 0, (uint32_t[]){2, 2}, 0);
-	link_set(&control, 0, (uint32_t[]){3, 3}, 0);
+	link_set(&control, 0, (uint32_t[]){2, 2}, NONE);
+	link_set(&control, 0, (uint32_t[]){3, 3}, NONE);
 	expect_nothing();
 	acknowledge(first, SL_ACK_DONE);
 	assert_int_equal(control.reaction.count, 1);
@@ -277,13 +280,13 @@ static void test_refused(void **state)
 	(void)state;
 	link_start(&control);
 	take_update(&message);
-	link_set(&control, 1, (uint32_t[]){5}, 0);
+	link_set(&control, 1, (uint32_t[]){5}, NONE);
 	generation = expect(SL_MSG_SERVICE, &message);
 	acknowledge(generation, SL_ACK_FIELD);
 	expect_nothing();
 	assert_int_equal(control.refused, 1);
 	assert_true(control.service[1].acknowledged < generation);
-	link_set(&control, 1, (uint32_t[]){6}, 0);
+	link_set(&control, 1, (uint32_t[]){6}, NONE);
 	generation = expect(SL_MSG_SERVICE, &message);
 	acknowledge(generation, SL_ACK_DONE);
 	assert_int_equal(control.service[1].acknowledged, generation);
@@ -305,10 +308,10 @@ static void test_reconnect(void **state)
 	listening = listen_here();
 	take_update(&message);
 	assert_true(clock_s() < from_s + 1.9); /* tries do not get rarer than 200 ms */
-	link_set(&control, 0, (uint32_t[]){1, 1}, 0);
+	link_set(&control, 0, (uint32_t[]){1, 1}, NONE);
 	before = expect(SL_MSG_SERVICE, &message);
 	close(peer); /* before it is answered */
-	link_set(&control, 0, (uint32_t[]){7, 8}, 0);
+	link_set(&control, 0, (uint32_t[]){7, 8}, NONE);
 	take_update(&message);
 	assert_int_equal(message.service.candidate[0].weight, 7);
 	assert_true(message.service.header.generation > before);
@@ -342,7 +345,7 @@ static void test_nonsense(void **state)
 			.header = {nonsense[i].version, nonsense[i].type, nonsense[i].bytes, 4711}};
 
 		print_message("%s\n", nonsense[i].what);
-		link_set(&control, 0, (uint32_t[]){1, 1}, 0);
+		link_set(&control, 0, (uint32_t[]){1, 1}, NONE);
 		if (i == 0)
 			expect(SL_MSG_SERVICE, &message);
 		else /* all else is right */
@@ -366,14 +369,14 @@ static void test_reload(void **state)
 	(void)state;
 	link_start(&control);
 	take_update(&message);
-	link_set(&control, 1, (uint32_t[]){5}, 0);
+	link_set(&control, 1, (uint32_t[]){5}, NONE);
 	old = expect(SL_MSG_SERVICE, &message);
 	memcpy(changed, services, sizeof(changed));
 	other = config;
 	other.service = changed;
 	strcpy(changed[0].name, "chat");
 	assert_int_equal(link_open(&next, base, &other), 0);
-	link_set(&next, 0, (uint32_t[]){8, 9}, 0);
+	link_set(&next, 0, (uint32_t[]){8, 9}, NONE);
 	link_reload(&control, &next);
 	assert_ptr_equal(next.config, &config);
 	link_close(&next);
@@ -395,7 +398,7 @@ static void test_reload_down(void **state)
 
 	(void)state;
 	assert_int_equal(link_open(&next, base, &config), 0);
-	link_set(&next, 0, (uint32_t[]){8, 9}, 0);
+	link_set(&next, 0, (uint32_t[]){8, 9}, NONE);
 	link_reload(&control, &next);
 	link_close(&next);
 	link_start(&control);

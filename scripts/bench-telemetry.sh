@@ -1,0 +1,173 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+#
+# bench-telemetry.sh [--json FILE] [CASE...]: how an edge stands the reports of many sites.
+# 10, 100 and 1,000 simulated sites (scripts/lab/sites.c) publish 10 really signed reports a second
+# of 20 services each; 50 sites offer the same 20 services.
+#
+#   udp-direct    p50 and p99 from a site's measurement to the dataplane's acknowledgement of the
+#   nats          routes that it changed, and CPU time of control, all its threads; reports go by
+#   nats-cluster  UDP, over one NATS server, and over three
+#   verify        reports verified and applied a second, as fast as one core of control can
+#   cold-edge     from control's start to all sites heard and all routes in the dataplane (p50_ms),
+#                 with the sites on one NATS server
+#   agent-overhead  what the agent costs (bench-agent.sh)
+set -euo pipefail
+
+. "$(dirname "$0")/lab/checks.sh"
+
+JSON=
+[ "${1:-}" != --json ] || { JSON=${2:?--json wants a file}; shift 2; }
+CASES=("$@")
+[ $# -gt 0 ] || CASES=(udp-direct nats nats-cluster verify cold-edge agent-overhead)
+NODES=(${NODES:-10 100 1000})
+SECONDS_EACH=${SECONDS_EACH:-5}
+SITES=$LAB_TOOLS/sites
+
+edge_config() {
+    local nodes=$1
+    cat <<END
+node: edge
+address: fc00:e::1
+key: $LAB_DIR/edge.key
+run_dir: $LAB_DIR/edge
+dataplane: {ports: [c0, o0], pins: 100k, huge_pages: false}
+${LAB_BUS:+bus: $LAB_BUS}
+$([ -n "${LAB_BUS:-}" ] || echo 'telemetry: {listen: "[fc00:e::1]:7801"}')
+END
+    "$SITES" config --sites "$nodes"
+}
+
+# sites_start NODES RATE: reports go out once it is ready
+sites_start() {
+    local way=(--edge "[fc00:e::1]:7801" --edge-key "$(lab_public edge)") url
+    if [ -n "${LAB_BUS:-}" ]; then
+        way=()
+        for url in $(tr -d '[],"' <<<"${LAB_BUS//,/ }" | sed 's/nats:\/\///g'); do :; done
+        while read -r url; do way+=(--bus "$url"); done < <(jq -r '.[]' <<<"$LAB_BUS")
+    fi
+    rm -f "$LAB_DIR/sites.out"
+    lab_start sites other "$SITES" send --sites "$1" --rate "$2" --seconds "$SECONDS_EACH" "${way[@]}"
+    lab_wait 60 "reports signed" grep -q ready "$LAB_DIR/sites.out"
+}
+
+accepted() {
+    lab_cli edge show reports --json | jq .reports.accepted
+}
+
+edge_up() {
+    edge_config "$1" >"$LAB_DIR/edge.yaml"
+    lab_node_start edge
+}
+
+edge_down() {
+    lab_stop control-edge
+    lab_stop dataplane-edge
+}
+
+# figure CASE NODES PER_SECOND P50_MS P99_MS CPU_PERCENT
+figure() {
+    jq -nc --arg case "$1" --argjson nodes "$2" --argjson per_second "$3" --argjson p50_ms "$4" \
+        --argjson p99_ms "$5" --argjson cpu_percent "$6" '{$case, $nodes,
+        $per_second, $p50_ms, $p99_ms, $cpu_percent} |
+        map_values(if type == "number" then . * 1000 | round / 1000 else . end)' |
+        tee -a "$LAB_DIR/figures" | jq -r '[.case, .nodes, .per_second, .p50_ms, .p99_ms, .cpu_percent] | @tsv'
+}
+
+# flow CASE NODES RATE: control while reports come; leaves $rate (accepted/s) and $cpu (percent)
+flow() {
+    local before cpu_ms start_ns elapsed_ms status
+    edge_up "$2"
+    sites_start "$2" "$3"
+    before=$(accepted)
+    cpu_ms=$(lab_cpu_ms control-edge)
+    start_ns=$(date +%s%N)
+    lab_wait $((SECONDS_EACH + 10)) "reports sent" lab_dead sites
+    elapsed_ms=$((($(date +%s%N) - start_ns) / 1000000))
+    cpu=$(jq -n "($(lab_cpu_ms control-edge) - $cpu_ms) / $elapsed_ms * 100")
+    rate=$(jq -n "($(accepted) - $before) / $elapsed_ms * 1000")
+    status=$(lab_cli edge show status --json)
+    p50=$(jq '.measured_to_routes_us.p50 / 1000' <<<"$status")
+    p99=$(jq '.measured_to_routes_us.p99 / 1000' <<<"$status")
+    { tail -n 1 "$LAB_DIR/sites.out"; lab_cli edge show reports --json; } | jq -c . >&2
+    edge_down
+}
+
+bus_down() {
+    local n
+    for n in 1 2 3; do
+        lab_stop "bus-n$n"
+    done
+    LAB_BUS=
+}
+
+flows() {
+    local nodes
+    for nodes in "${NODES[@]}"; do
+        flow "$1" "$nodes" 10
+        figure "$1" "$nodes" "$rate" "$p50" "$p99" "$cpu"
+    done
+}
+
+cold_edge() {
+    local nodes=$1 complete=()
+    edge_config "$nodes" >"$LAB_DIR/edge.yaml"
+    lab_dataplane_start edge
+    sites_start "$nodes" 10
+    sleep 0.5
+    lab_control_start edge
+    whole() {
+        lab_cli edge show status --json | jq -e '.complete_s != null'
+    }
+    lab_wait "$SECONDS_EACH" "complete routes with $nodes sites" whole
+    figure cold-edge "$nodes" null \
+        "$(lab_cli edge show status --json | jq '.complete_s * 1000')" null null
+    lab_wait $((SECONDS_EACH + 10)) "reports sent" lab_dead sites
+    edge_down
+}
+
+lab_need_root "$0"
+for case in "${CASES[@]}"; do
+    [[ $case != nats* && $case != cold-edge ]] || command -v nats-server >/dev/null ||
+        lab_fail "nats-server is missing: scripts/install.sh --peers"
+done
+trap 'cat "$LAB_DIR"/sites.err >&2; lab_down' EXIT
+trap 'exit 130' INT TERM
+lab_up
+lab_key edge
+: >"$LAB_DIR/figures"
+printf 'case\tnodes\tper_s\tp50_ms\tp99_ms\tcpu_%%\n'
+for case in "${CASES[@]}"; do
+    case $case in
+    udp-direct) LAB_BUS= flows udp-direct ;;
+    nats | nats-cluster)
+        count=1
+        [ "$case" = nats ] || count=3
+        lab_bus_start "$count"
+        LAB_BUS=$(lab_bus_urls "$count")
+        flows "$case"
+        bus_down
+        ;;
+    verify)
+        LAB_BUS='' flow verify 1000 20
+        figure verify 1000 "$rate" "$p50" "$p99" "$cpu"
+        ;;
+    cold-edge)
+        lab_bus_start 1
+        LAB_BUS=$(lab_bus_urls 1)
+        for nodes in "${NODES[@]}"; do
+            cold_edge "$nodes"
+        done
+        bus_down
+        ;;
+    agent-overhead)
+        "$LAB_TOP/scripts/bench-agent.sh" --json "$LAB_DIR/agent.json" >/dev/null
+        jq -r '.[] | select(.agent_percent) | [.per_second, .cpu_percent] | @tsv' "$LAB_DIR/agent.json" |
+            while read -r rate cpu; do
+                figure agent-overhead 1 "$rate" null null "$cpu"
+            done
+        ;;
+    *) lab_fail "no case '$case'" ;;
+    esac
+done
+[ -z "$JSON" ] || jq -s . "$LAB_DIR/figures" >"$JSON"
