@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "routes.h"
+#include "prune.h"
 #include "usable.h"
 #include <errno.h>
 #include <math.h>
@@ -8,6 +9,7 @@
 #include <string.h>
 
 #define PAST_S 1
+#define ALL_S 0.05	  /* how often sites without a share are looked at too */
 #define SWING_S 0.25	  /* a share goes from 0 to 1 in no less */
 #define SHARE_OFF 0.001	  /* a used site with less gets none */
 #define SHARE_ON 0.005	  /* an unused site with less stays unused */
@@ -246,19 +248,62 @@ static void attribute_alike(const struct routes *routes, unsigned service)
 	}
 }
 
+/* Each row keeps the sites that its edge may need. */
+static void prune_rows(const struct routes *routes, unsigned service, const struct solve_site *site,
+		       struct solve_edge *edge)
+{
+	const struct state *state = routes->state;
+	const struct config_service *s = &state->config->service[service];
+	const struct route *route = &routes->service[service];
+	double marginal_s[SL_CANDIDATES_MAX], all_per_s = 0;
+
+	if (s->sites <= PRUNE_SITES)
+		return;
+	for (unsigned k = 0; k < s->sites; k++)
+		marginal_s[k] = route->marginal_s[k] - state->site[s->site[k]].delay_s;
+	for (unsigned i = 0; i < routes->edges; i++)
+		all_per_s += edge[i].demand_per_s;
+	for (unsigned i = 0; i < routes->edges; i++)
+		prune_edge(&edge[i], site, s->sites, marginal_s, all_per_s);
+}
+
+/* The solver sees the sites that are left; x keeps the numbers of all. */
+static int solve_kept(const struct routes *routes, struct route *route, unsigned sites,
+		      const struct solve_site *site, struct solve_edge *edge,
+		      struct solve_result *result)
+{
+	struct solve_site some[SL_CANDIDATES_MAX];
+	solve_row x[SOLVE_EDGES_MAX];
+	unsigned kept[SL_CANDIDATES_MAX];
+	struct solve_problem problem = {.edges = routes->edges, .edge = edge, .site = some};
+
+	memcpy(some, site, sites * sizeof(*site));
+	problem.sites = prune_columns(edge, routes->edges, some, sites, kept);
+	for (unsigned i = 0; i < routes->edges; i++)
+		for (unsigned k = 0; k < problem.sites; k++)
+			x[i][k] = route->x[i][kept[k]];
+	if (solve(&problem, x, result) < 0)
+		return -EINVAL;
+	for (unsigned i = 0; i < routes->edges; i++) {
+		memset(route->x[i], 0, sizeof(route->x[i]));
+		for (unsigned k = 0; k < problem.sites; k++)
+			route->x[i][kept[k]] = x[i][k];
+	}
+	return 0;
+}
+
 /* Solves and takes this node's row; false if the inputs were refused. */
 static bool target_solve(struct routes *routes, unsigned service, struct route *route,
 			 const struct solve_site *site, double now_s)
 {
-	unsigned sites = routes->state->config->service[service].sites;
 	struct solve_edge edge[SOLVE_EDGES_MAX];
-	struct solve_problem problem = {
-		.edges = routes->edges, .sites = sites, .edge = edge, .site = site};
 	struct solve_result result;
 
 	for (unsigned i = 0; i < routes->edges; i++)
 		describe_edge(routes, service, i, now_s, &edge[i]);
-	if (solve(&problem, route->x, &result) < 0) {
+	prune_rows(routes, service, site, edge);
+	if (solve_kept(routes, route, routes->state->config->service[service].sites, site, edge,
+		       &result) < 0) {
 		routes->refused++;
 		return false;
 	}
@@ -302,15 +347,27 @@ static void move(const struct routes *routes, struct route *route, unsigned site
 	route->moved_s = now_s;
 }
 
+/*
+ * Of sites without a share only when there is news of them, and every now and then: with many
+ * sites theirs would be most of the work.
+ */
 static void predict(const struct routes *routes, unsigned service, struct route *route,
-		    const struct solve_site *site)
+		    const struct solve_site *site, double now_s)
 {
 	const struct state *state = routes->state;
 	const struct config_service *s = &state->config->service[service];
 
+	bool all = now_s - route->all_s >= ALL_S;
+
+	if (all)
+		route->all_s = now_s;
 	route->predicted_s = route->basis == ROUTES_NOTHING ? NAN : 0;
 	for (unsigned k = 0; k < s->sites; k++) {
 		const struct state_member *member = &state->service[service].member[k];
+
+		if (!all && route->share[k] <= 0 && route->target[k] <= 0 &&
+		    member->estimate.last_report_s < route->predicted_at_s)
+			continue;
 		double delay_s = state->site[s->site[k]].delay_s;
 		double arrivals = member->others_per_s + site[k].background_per_s +
 				  state->service[service].demand_per_s * route->share[k];
@@ -323,6 +380,7 @@ static void predict(const struct routes *routes, unsigned service, struct route 
 		if (route->share[k] > 0)
 			route->predicted_s += route->share[k] * (delay_s + route->response_s[k]);
 	}
+	route->predicted_at_s = now_s;
 }
 
 /* RFC 10054 R15: how good is the selection, by the model, while it runs? */
@@ -339,6 +397,8 @@ static void judge(const struct routes *routes, unsigned service, struct route *r
 		double now = demand * route->weight[k] / ROUTES_WEIGHT_SUM;
 		double best = demand * route->target[k];
 
+		if (now == best) /* so often zero */
+			continue;
 		cost += (now - best) * state->site[s->site[k]].delay_s;
 		cost += (others + now) * queue_response_s(&site[k].queue, others + now);
 		cost -= (others + best) * queue_response_s(&site[k].queue, others + best);
@@ -421,7 +481,7 @@ bool routes_update(struct routes *routes, unsigned service, double now_s)
 	if (basis == ROUTES_LOAD || basis == ROUTES_CAPACITY)
 		remember(route, now_s);
 	move(routes, route, sites, now_s);
-	predict(routes, service, route, site);
+	predict(routes, service, route, site, now_s);
 	bool worth = quantise(route, sites);
 	worth |= stand_by(state->config, service, route);
 	judge(routes, service, route, site);

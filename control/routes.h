@@ -51,11 +51,12 @@ struct route {
 	/* Targets of one to two seconds ago: what "the last routes" are once all reports have
 	 * stopped, since the one that stopped last had everything for a moment. */
 	double past[2][SL_CANDIDATES_MAX];
-	double past_s;	/* when past[0] was taken; 0: never */
-	double first_s; /* when the first site ever reported; 0: none did */
-	double heard_s; /* first report after all had stopped; 0: none since */
-	double moved_s; /* when the shares last moved; 0: never */
-	solve_row *x;	/* by edge, this one included, sorted by name */
+	double past_s;		      /* when past[0] was taken; 0: never */
+	double first_s;		      /* when the first site ever reported; 0: none did */
+	double heard_s;		      /* first report after all had stopped; 0: none since */
+	double moved_s;		      /* when the shares last moved; 0: never */
+	double predicted_at_s, all_s; /* when the members were predicted, when last all of them */
+	solve_row *x;		      /* by edge, this one included, sorted by name */
 };
 
 struct routes {
