@@ -173,7 +173,7 @@ static void mix_metrics(const part_load *const *part, unsigned parts, struct agg
 		const Suanlu__Metric *like = part[0]->metric[i];
 		double value;
 
-		if (out->load.metrics == AGGREGATE_METRICS_MAX ||
+		if (out->load.metrics == AGGREGATE_METRICS_MAX || like->level > 2 ||
 		    !mix_metric(part, parts, like, &value))
 			continue;
 		out->metric[out->load.metrics++] = (struct sl_metric){

@@ -190,6 +190,9 @@ void agent_summary(struct agent *agent, uint64_t now_ns)
 	if (watch_missed(agent->watch))
 		fprintf(stderr, "info: %" PRIu64 " events missed by BPF, made up for by a dump\n",
 			watch_missed(agent->watch));
+	if (report_clock_jumps(agent->report))
+		fprintf(stderr, "info: this host's clock was set %" PRIu64 " times\n",
+			report_clock_jumps(agent->report));
 	fprintf(stderr, "info: %" PRIu64 " reports to %u edge%s; a sample took %.0f us\n",
 		report_count(agent->report), agent->config->edges,
 		agent->config->edges == 1 ? "" : "s", agent->cost_ns / 1e3);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "report.h"
+#include "walltime.h"
 #include <errno.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -26,6 +27,8 @@ struct report {
 	bool refused;  /* told that a report could not be made */
 	bool too_long; /* with metrics; told */
 	uint64_t sent;
+	struct walltime walltime;
+	uint64_t clock_jumps;
 };
 
 static int add_bus(struct report *report, struct config_error *error)
@@ -100,6 +103,11 @@ uint64_t report_count(const struct report *report)
 	return report->sent;
 }
 
+uint64_t report_clock_jumps(const struct report *report)
+{
+	return report->clock_jumps;
+}
+
 /* Told once per change of state, not once per report. */
 static void follow_edge(struct edge_state *state, const char *to, int err, uint64_t now_ns)
 {
@@ -164,17 +172,25 @@ static struct sl_load to_load(const struct agent_service *service, const struct 
 }
 
 /* measured_at is on the wall clock, what we have is on the monotonic one. */
-static uint64_t unix_us_of(uint64_t monotonic_ns)
+static uint64_t unix_us_of(struct report *report, uint64_t monotonic_ns)
 {
 	struct timespec wall, mono;
-	uint64_t wall_us, ago_us;
+	uint64_t wall_us, mono_us;
+	int64_t jump_us;
 
 	clock_gettime(CLOCK_REALTIME, &wall);
 	clock_gettime(CLOCK_MONOTONIC, &mono);
 	wall_us = (uint64_t)wall.tv_sec * 1000000 + (uint64_t)wall.tv_nsec / 1000;
-	ago_us =
-		((uint64_t)mono.tv_sec * 1000000000 + (uint64_t)mono.tv_nsec - monotonic_ns) / 1000;
-	return wall_us - ago_us;
+	mono_us = (uint64_t)mono.tv_sec * 1000000 + (uint64_t)mono.tv_nsec / 1000;
+	jump_us = walltime_jump_us(&report->walltime, (int64_t)wall_us, (int64_t)mono_us);
+	if (jump_us) {
+		report->clock_jumps++;
+		fprintf(stderr,
+			"warning: this host's clock was set by %+.1f s: edges refuse reports while "
+			"theirs differs (timedatectl)\n",
+			(double)jump_us / 1e6);
+	}
+	return wall_us - (mono_us - monotonic_ns / 1000);
 }
 
 static int publish(struct report *report, const struct report_load *load, const bool *include,
@@ -183,7 +199,7 @@ static int publish(struct report *report, const struct report_load *load, const 
 	const struct agent_config *config = report->config;
 	struct sl_load loads[AGENT_SERVICES_MAX];
 	struct sl_report out = {
-		.measured_at_us = unix_us_of(now_ns),
+		.measured_at_us = unix_us_of(report, now_ns),
 		.valid_for_ms = config->valid_for_ms,
 		.label = report->label,
 		.labels = config->labels,

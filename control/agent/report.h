@@ -31,3 +31,4 @@ void report_send(struct report *report, const struct report_load *load, const bo
 		 uint64_t now_ns);
 
 uint64_t report_count(const struct report *report);
+uint64_t report_clock_jumps(const struct report *report); /* times that it was set */

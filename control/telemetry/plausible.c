@@ -36,8 +36,9 @@ static bool is_name(const char *name)
 
 static const char *check_metric(const Suanlu__Metric *metric)
 {
-	if (!is_name(metric->type) || metric->level > 2)
-		return "metric type or level";
+	/* of a level that we do not know: ignored, not refused */
+	if (!is_name(metric->type))
+		return "metric type";
 	if (!is_text(metric->format, METRIC_TEXT_MAX, ' ') ||
 	    !is_text(metric->unit, METRIC_TEXT_MAX, ' ') ||
 	    !is_text(metric->source, METRIC_TEXT_MAX, ' ') ||

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* When reports are due. */
+/* When reports are due, and whether the clock that they carry was set. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "control/agent/walltime.h"
 #include "control/telemetry/pace.h"
 
 #define MS 1000000ull
@@ -47,12 +48,27 @@ static void what_is_a_jump(void **state)
 	assert_false(pace_jumped(0, 0, 0));
 }
 
+static void a_clock_that_is_set(void **state)
+{
+	struct walltime walltime = {};
+	const int64_t day_us = 86400ll * 1000000;
+
+	(void)state;
+	assert_int_equal(walltime_jump_us(&walltime, 20000 * day_us, 5000000), 0);
+	/* slewing, 500 ppm, is none */
+	assert_int_equal(walltime_jump_us(&walltime, 20000 * day_us + 100050, 5100000), 0);
+	assert_int_equal(walltime_jump_us(&walltime, 19999 * day_us + 200050, 5200000), -day_us);
+	assert_int_equal(walltime_jump_us(&walltime, 19999 * day_us + 300050, 5300000), 0);
+	assert_int_equal(walltime_jump_us(&walltime, 20000 * day_us + 400050, 5400000), day_us);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_report_each_interval),
 		cmocka_unit_test(jumps_are_bounded),
 		cmocka_unit_test(what_is_a_jump),
+		cmocka_unit_test(a_clock_that_is_set),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

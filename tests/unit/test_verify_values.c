@@ -135,7 +135,7 @@ static const struct {
 	ROW(latency_nan, IMPLAUSIBLE),
 	ROW(latencies_many, IMPLAUSIBLE),
 	ROW(metrics_many, IMPLAUSIBLE),
-	ROW(metric_level, IMPLAUSIBLE),
+	ROW(metric_level, ACCEPTED), /* unknown ones are ignored */
 	ROW(metric_type, IMPLAUSIBLE),
 	ROW(metric_unit, IMPLAUSIBLE),
 	ROW(metric_nan, IMPLAUSIBLE),
