@@ -19,7 +19,7 @@ set -euo pipefail
 . "$(dirname "$0")/lab/lab.sh"
 
 RATE=${RATE:-20000}
-ROUNDS=${ROUNDS:-12}
+ROUNDS=${ROUNDS:-10}
 SLICE_S=${SLICE_S:-2}
 PORT=8080
 LAB_ROLES=(a)
@@ -61,31 +61,35 @@ programs_ns() {
     cat /proc/"$1"/fdinfo/* 2>/dev/null | awk '/^run_time_ns/ { ns += $2 } END { print ns + 0 }'
 }
 
+# Of all but the first second, in which the service starts and the agent finds its processes.
 mean() {
-    awk '{ r += $1; e += $2 } END { print r / NR, e / NR }' "$1"
+    awk 'NR > 4 { n++; r += $1; e += $2 } END { print r / n, e / n }' "$1"
+}
+
+# cost SOURCE: CPU time of the agent in ms, run time of its programs in ns, now in ms
+cost() {
+    echo "$(lab_cpu_ms "agent-$1") $(programs_ns "$(lab_pid "agent-$1")") $(($(date +%s%N) / 1000000))"
 }
 
 # slice CASE SOURCE [TUN]: appends "CONNECTIONS_PER_S NS_EACH" to each-CASE, and to cost-CASE the
 # agent's CPU time in ms, its programs' run time in ns, of so many ms
 slice() {
-    local name=$1 source=$2 pid cpu_ms ns start_ns elapsed_ms
+    local name=$1 source=$2 churn
     if [ "$source" != none ]; then
         : >"$LAB_DIR/agent-$source.err"
         lab_start "agent-$source" a "$LAB_BUILD/control/agent/suanlu-agent" \
             -c "$LAB_DIR/agent-$source.yaml"
         lab_wait 5 "agent by $source" ready "$source"
-        sleep 0.5 # its start is not what it costs
-        pid=$(lab_pid "agent-$source")
-        cpu_ms=$(lab_cpu_ms "agent-$source")
-        ns=$(programs_ns "$pid")
     fi
-    start_ns=$(date +%s%N)
-    lab_in a nice -n 19 "$LAB_TOOLS/churn" "$PORT" "$RATE" "$SLICE_S" "${@:3}" >"$LAB_DIR/churn"
+    lab_in a nice -n 19 "$LAB_TOOLS/churn" "$PORT" "$RATE" $((SLICE_S + 1)) "${@:3}" >"$LAB_DIR/churn" &
+    churn=$!
+    sleep 1
+    [ "$source" = none ] || cost "$source" >"$LAB_DIR/before"
+    wait "$churn"
     mean "$LAB_DIR/churn" >>"$LAB_DIR/each-$name"
     if [ "$source" != none ]; then
-        elapsed_ms=$((($(date +%s%N) - start_ns) / 1000000))
-        echo "$(($(lab_cpu_ms "agent-$source") - cpu_ms)) $(($(programs_ns "$pid") - ns)) $elapsed_ms" \
-            >>"$LAB_DIR/cost-$name"
+        cost "$source" | paste "$LAB_DIR/before" - |
+            awk '{ print $4 - $1, $5 - $2, $6 - $3 }' >>"$LAB_DIR/cost-$name"
         lab_stop "agent-$source"
     fi
 }

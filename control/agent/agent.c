@@ -14,8 +14,8 @@
 
 #define NS_PER_MS 1000000ull
 #define PERIOD_MIN_NS (10 * NS_PER_MS)
-#define PERIOD_KERNEL_NS (20 * NS_PER_MS) /* where the kernel times: only in flight is sampled */
-#define CPU_SHARE 100			  /* one part in so many */
+#define PERIOD_KERNEL_NS (100 * NS_PER_MS) /* where the kernel times, and wakes us */
+#define CPU_SHARE 100			   /* one part in so many */
 
 struct agent {
 	const struct agent_config *config;
@@ -106,6 +106,7 @@ static bool gather(struct agent *agent, unsigned i, uint64_t now_ns, struct repo
 		return fresh && gather_scraped(out, &reading, service->servers);
 	watch_read(agent->watch, i, &load);
 	agent->reported[i] = load.in_flight + load.queued;
+	watch_reported(agent->watch, i, agent->reported[i]);
 	gather_watched(out, &load, service->servers, watch_by_kernel(agent->watch, i), &host);
 	if (fresh)
 		gather_more(out, &reading);
@@ -123,6 +124,17 @@ static void publish(struct agent *agent, uint64_t now_ns)
 	for (unsigned i = 0; i < agent->config->services; i++)
 		include[i] = gather(agent, i, now_ns, &load[i]);
 	report_send(agent->report, load, include, now_ns);
+	watch_wake_again(agent->watch);
+}
+
+int agent_wake_fd(const struct agent *agent)
+{
+	return watch_wake_fd(agent->watch);
+}
+
+uint64_t agent_woken(const struct agent *agent, uint64_t now_ns)
+{
+	return pace_wait_ns(&agent->pace, now_ns);
 }
 
 static uint64_t thread_cpu_ns(void)
@@ -167,7 +179,7 @@ static void summary_watched(const struct agent *agent, unsigned i)
 	double mean_ms;
 
 	watch_read(agent->watch, i, &load);
-	mean_ms = load.timed * 2 >= load.completions && load.timed
+	mean_ms = load.timed * 2 >= load.sojourns && load.timed
 			  ? load.timed_s / (double)load.timed * 1e3
 		  : load.completions ? load.busy_s / (double)load.completions * 1e3
 				     : 0;

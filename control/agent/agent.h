@@ -25,5 +25,12 @@ void agent_close(struct agent *agent);
 /* now_ns: CLOCK_MONOTONIC. Returns when to call again, in nanoseconds from now_ns. */
 uint64_t agent_step(struct agent *agent, uint64_t now_ns);
 
+/*
+ * Readable when load has jumped: then agent_step is to be called after agent_woken() nanoseconds,
+ * which is 0 or what is left of the least time between two reports. -1: nothing wakes.
+ */
+int agent_wake_fd(const struct agent *agent);
+uint64_t agent_woken(const struct agent *agent, uint64_t now_ns);
+
 /* What was measured in all, up to now, one line per service, on stderr. */
 void agent_summary(struct agent *agent, uint64_t now_ns);

@@ -11,6 +11,8 @@
 #include <unistd.h>
 
 #define PROGRAMS 2
+#define TIMED_PER_S 2500.0 /* enough to know a mean within 2 % after a second */
+#define UNTIMED_MOST 63
 
 extern const char kernel_object[], kernel_object_end[];
 
@@ -22,6 +24,7 @@ struct kernel {
 	int program[PROGRAMS];
 	unsigned programs; /* loaded */
 	int counts, histograms;
+	struct ring_buffer *wakes;
 	unsigned cpus;
 	struct kernel_counts *count;	    /* one per CPU, to read into */
 	struct kernel_histogram *histogram; /* so too */
@@ -47,6 +50,7 @@ static int fill_filter(struct kernel *kernel, const struct kernel_service *servi
 	if (!filter || bytes < sizeof(*filter))
 		return -EINVAL;
 	filter->net = (uint32_t)net.st_ino;
+	filter->woken = 1; /* until somebody wants to be */
 	for (unsigned i = 0; i < services; i++) {
 		filter->servers[i] = service[i].servers;
 		if (service[i].port)
@@ -67,6 +71,12 @@ static int map_shared(const struct kernel *kernel, const char *name, size_t byte
 	return 0;
 }
 
+static int on_wake(void *context, void *data, size_t bytes)
+{
+	(void)context, (void)data, (void)bytes;
+	return 0;
+}
+
 static int find_maps(struct kernel *kernel)
 {
 	int err;
@@ -77,7 +87,9 @@ static int find_maps(struct kernel *kernel)
 	kernel->histogram = calloc(kernel->cpus, sizeof(*kernel->histogram));
 	if (kernel->counts < 0 || kernel->histograms < 0)
 		return -ENOENT;
-	if (!kernel->count || !kernel->histogram)
+	kernel->wakes = ring_buffer__new(bpf_object__find_map_fd_by_name(kernel->object, "wakes"),
+					 on_wake, NULL, NULL);
+	if (!kernel->count || !kernel->histogram || !kernel->wakes)
 		return -ENOMEM;
 	err = map_shared(kernel, ".bss", sizeof(*kernel->filter), (void **)&kernel->filter);
 	return err ? err
@@ -168,6 +180,7 @@ void kernel_close(struct kernel *kernel)
 		return;
 	for (unsigned i = 0; i < PROGRAMS; i++)
 		bpf_link__destroy(kernel->link[i]);
+	ring_buffer__free(kernel->wakes);
 	bpf_object__close(kernel->object);
 	if (kernel->filter)
 		munmap(kernel->filter, sizeof(*kernel->filter));
@@ -224,6 +237,32 @@ uint32_t kernel_present(const struct kernel *kernel, unsigned service)
 	int64_t present = __atomic_load_n(&kernel->filter->present[service], __ATOMIC_RELAXED);
 
 	return present > 0 ? (uint32_t)present : 0; /* not in line yet */
+}
+
+void kernel_time(struct kernel *kernel, unsigned service, double per_s)
+{
+	uint32_t untimed = 0;
+
+	while (untimed < UNTIMED_MOST && per_s > TIMED_PER_S * (untimed + 1.0))
+		untimed = untimed * 2 + 1;
+	__atomic_store_n(&kernel->filter->untimed[service], untimed, __ATOMIC_RELAXED);
+}
+
+int kernel_wake_fd(const struct kernel *kernel)
+{
+	return ring_buffer__epoll_fd(kernel->wakes);
+}
+
+void kernel_wake_at(struct kernel *kernel, unsigned service, int64_t above, int64_t below)
+{
+	__atomic_store_n(&kernel->filter->above[service], above, __ATOMIC_RELAXED);
+	__atomic_store_n(&kernel->filter->below[service], below, __ATOMIC_RELAXED);
+}
+
+void kernel_wake_again(struct kernel *kernel)
+{
+	ring_buffer__consume(kernel->wakes);
+	__atomic_store_n(&kernel->filter->woken, 0, __ATOMIC_RELEASE);
 }
 
 void kernel_note(struct kernel *kernel)

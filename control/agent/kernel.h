@@ -35,6 +35,18 @@ int kernel_histogram(struct kernel *kernel, unsigned service, struct kernel_hist
 /* Connections that are open now. */
 uint32_t kernel_present(const struct kernel *kernel, unsigned service);
 
+/* Of so many connections a second about 2,500 are timed; all are counted. */
+void kernel_time(struct kernel *kernel, unsigned service, double per_s);
+
+/*
+ * Readable, to be polled, once a service has more connections than `above`, or fewer than `below`;
+ * then not again before kernel_wake_again, which makes it unreadable. Nobody is woken before
+ * its first call.
+ */
+int kernel_wake_fd(const struct kernel *kernel);
+void kernel_wake_at(struct kernel *kernel, unsigned service, int64_t above, int64_t below);
+void kernel_wake_again(struct kernel *kernel);
+
 /* Events that the programs did not get to see, since they were loaded. */
 uint64_t kernel_missed(const struct kernel *kernel);
 

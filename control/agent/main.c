@@ -139,7 +139,7 @@ static void say_what(const struct agent_config *config)
 
 struct loop {
 	struct event_base *base;
-	struct event *tick, *end[2];
+	struct event *tick, *wake, *end[2];
 	int timer; /* timerfd: libevent's own timers count milliseconds */
 	struct agent *agent;
 	uint64_t next_ns, told_ns;
@@ -164,7 +164,8 @@ static void tick(evutil_socket_t fd, short what, void *context)
 		return;
 	now = now_ns();
 	period_ns = agent_step(loop->agent, now);
-	loop->next_ns += period_ns;
+	if (now >= loop->next_ns) /* else woken before its time */
+		loop->next_ns += period_ns;
 	if (loop->next_ns < now) /* held up: do not catch up */
 		loop->next_ns = now + period_ns;
 	arm(loop->timer, loop->next_ns);
@@ -172,6 +173,28 @@ static void tick(evutil_socket_t fd, short what, void *context)
 		agent_summary(loop->agent, now);
 		loop->told_ns = now;
 	}
+}
+
+/* It stays readable until the next report, so once is enough. */
+static void wake(evutil_socket_t fd, short what, void *context)
+{
+	struct loop *loop = context;
+	uint64_t now = now_ns(), at_ns = now + agent_woken(loop->agent, now);
+
+	(void)fd, (void)what;
+	if (at_ns < loop->next_ns)
+		arm(loop->timer, at_ns);
+}
+
+/* Edge-triggered: what it tells is taken by the agent, with its next report. */
+static int watch_wakes(struct loop *loop)
+{
+	int fd = agent_wake_fd(loop->agent);
+
+	if (fd < 0)
+		return 0;
+	loop->wake = event_new(loop->base, fd, EV_READ | EV_PERSIST | EV_ET, wake, loop);
+	return loop->wake ? event_add(loop->wake, NULL) : -1;
 }
 
 static void end(evutil_socket_t signal, short what, void *context)
@@ -245,6 +268,10 @@ int main(int argc, char **argv)
 		goto out;
 	}
 	err = agent_open(&loop.agent, &config, loop.base, &error);
+	if (err == 0 && watch_wakes(&loop) < 0) {
+		err = -ENOMEM;
+		snprintf(error.text, sizeof(error.text), "out of memory");
+	}
 	if (err == 0)
 		err = drop_rights(&error);
 	if (err < 0)
@@ -259,6 +286,8 @@ int main(int argc, char **argv)
 out:
 	if (err < 0)
 		fprintf(stderr, "suanlu-agent: %s\n", error.text);
+	if (loop.wake) /* its descriptor is the agent's */
+		event_free(loop.wake);
 	agent_close(loop.agent);
 	loop_close(&loop);
 	agent_config_clear(&config);

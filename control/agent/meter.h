@@ -32,6 +32,7 @@ struct meter_load {
 	/* by the kernel source only (tally.h), else 0 */
 	uint64_t timed;	       /* completions that found a free server */
 	double timed_s;	       /* their time in all */
+	uint64_t sojourns;     /* completions that were timed, those that waited included */
 	double sojourn_s;      /* mean time from establishment to end, over the last second */
 	double requests_per_s; /* within connections */
 	struct sl_latency latency[METER_LATENCIES];

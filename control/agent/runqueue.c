@@ -7,10 +7,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #define NS_PER_S 1000000000ull
 #define FIND_NS (30 * NS_PER_S)
+#define FIND_SHARE 2000 /* of the time at most, on hosts with very many open files */
 #define THREADS_MAX 4096
 
 static bool holds(int pid, const char *socket)
@@ -33,6 +35,14 @@ static bool holds(int pid, const char *socket)
 	if (folder)
 		closedir(folder);
 	return found;
+}
+
+static uint64_t thread_cpu_ns(void)
+{
+	struct timespec used;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+	return (uint64_t)used.tv_sec * NS_PER_S + (uint64_t)used.tv_nsec;
 }
 
 static void find_processes(struct runqueue *runqueue)
@@ -87,7 +97,8 @@ static void add_process(int pid, uint64_t *waited_ns, uint64_t *turns)
 
 void runqueue_sample(struct runqueue *runqueue, uint32_t inode, uint64_t now_ns)
 {
-	const bool again = runqueue->inode != inode || now_ns - runqueue->found_ns > FIND_NS;
+	const bool again = runqueue->inode != inode ||
+			   now_ns - runqueue->found_ns > FIND_NS + FIND_SHARE * runqueue->find_ns;
 	uint64_t waited_ns = 0, turns = 0;
 
 	if (!again && now_ns - runqueue->from_ns < NS_PER_S)
@@ -96,8 +107,10 @@ void runqueue_sample(struct runqueue *runqueue, uint32_t inode, uint64_t now_ns)
 		runqueue->inode = inode;
 		runqueue->pids = 0;
 		runqueue->found_ns = now_ns;
+		runqueue->find_ns = thread_cpu_ns();
 		if (inode)
 			find_processes(runqueue);
+		runqueue->find_ns = thread_cpu_ns() - runqueue->find_ns;
 	}
 	for (unsigned i = 0; i < runqueue->pids; i++)
 		add_process(runqueue->pid[i], &waited_ns, &turns);

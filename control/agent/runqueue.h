@@ -16,10 +16,11 @@ struct runqueue {
 	uint32_t inode; /* of the listening socket; 0: none */
 	int pid[RUNQUEUE_PROCESSES_MAX];
 	unsigned pids;
-	uint64_t found_ns, from_ns;
+	uint64_t found_ns, find_ns, from_ns; /* when, and what it took in CPU time */
 	uint64_t waited_ns, turns;
 	double wait_s; /* mean, over the last whole second; negative: unknown */
 };
 
-/* Renews at most once a second, and looks for the processes twice a minute. */
+/* Renews at most once a second, and looks for the processes twice a minute, on
+ * hosts where that is dear less often. */
 void runqueue_sample(struct runqueue *runqueue, uint32_t inode, uint64_t now_ns);

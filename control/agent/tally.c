@@ -98,6 +98,12 @@ static bool waits_unserved(const struct window_sums *sum)
 	return sum->idle_ticks * 5 > sum->ticks;
 }
 
+/* Not all are timed: some were there before us, and of very many only a part is. */
+static bool has_enough(const struct window_sums *sum)
+{
+	return sum->timed * 2 >= sum->completions || sum->timed >= ALONE_MIN;
+}
+
 static double mean_service_s(struct tally *tally)
 {
 	struct window_sums sum = window_completions(&tally->window, tally->servers);
@@ -107,7 +113,8 @@ static double mean_service_s(struct tally *tally)
 	if (!sum.completions)
 		return tally->service_time_s;
 	/* much more work present than completes: those that do not complete are not in exact_s */
-	if (sum.timed * 2 >= sum.completions && !waits_unserved(&sum) && sampled_s < 1.5 * exact_s)
+	if (sum.timed * 2 >= sum.sojourns && has_enough(&sum) && !waits_unserved(&sum) &&
+	    sampled_s < 1.5 * exact_s)
 		tally->service_time_s = exact_s;
 	else if (sampled_s > 0)
 		tally->service_time_s = sampled_s;
@@ -157,6 +164,13 @@ static void read_latencies(const struct tally *tally, struct meter_load *out)
 	}
 }
 
+double tally_arrivals_per_s(const struct tally *tally)
+{
+	struct window_sums last = window_sum(&tally->window, 0, 0);
+
+	return last.span_ns ? (double)last.arrivals * NS_PER_S / (double)last.span_ns : 0;
+}
+
 void tally_read(struct tally *tally, struct meter_load *out)
 {
 	struct window_sums last = window_sum(&tally->window, 0, 0);
@@ -176,6 +190,7 @@ void tally_read(struct tally *tally, struct meter_load *out)
 		.busy_s = (double)tally->busy_ns / NS_PER_S,
 		.timed_s = (double)tally->last.alone_us / 1e6,
 		.timed = tally->last.alone,
+		.sojourns = tally->last.sojourns,
 	};
 	read_latencies(tally, out);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "watch.h"
+#include "../telemetry/pace.h"
 #include "kernel.h"
 #include "resync.h"
 #include "runqueue.h"
@@ -14,7 +15,7 @@
 #define NS_PER_S 1000000000ull
 #define RESYNC_NS (10 * NS_PER_S)
 #define RESYNC_TIMES 4
-#define SAMPLE_NS (NS_PER_S / 10) /* by kernel: of who waits in the backlog */
+#define SAMPLE_NS (NS_PER_S / 11) /* by kernel: of who waits in the backlog */
 
 /* Still work for the service; then all in which the kernel keeps a full socket; listeners. */
 #define OPEN_STATES (1u << TCP_ESTABLISHED | 1u << TCP_CLOSE_WAIT)
@@ -288,9 +289,11 @@ static int sample_kernel(struct watch *watch, uint64_t now_ns)
 		struct watched *watched = &watch->service[i];
 		struct kernel_counts count;
 
-		if (watched->tally && kernel_read(watch->kernel, i, &count) == 0)
-			tally_tick(watched->tally, now_ns, &count, kernel_present(watch->kernel, i),
-				   watched->backlog);
+		if (!watched->tally || kernel_read(watch->kernel, i, &count) < 0)
+			continue;
+		tally_tick(watched->tally, now_ns, &count, kernel_present(watch->kernel, i),
+			   watched->backlog);
+		kernel_time(watch->kernel, i, tally_arrivals_per_s(watched->tally));
 	}
 	return 0;
 }
@@ -394,4 +397,24 @@ bool watch_by_kernel(const struct watch *watch, unsigned service)
 uint64_t watch_missed(const struct watch *watch)
 {
 	return watch->kernel ? kernel_missed(watch->kernel) : 0;
+}
+
+int watch_wake_fd(const struct watch *watch)
+{
+	return watch->kernel ? kernel_wake_fd(watch->kernel) : -1;
+}
+
+void watch_reported(struct watch *watch, unsigned service, uint32_t present)
+{
+	const uint32_t servers = watch->config->service[service].servers;
+
+	if (watch->service[service].tally)
+		kernel_wake_at(watch->kernel, service, pace_above(present, servers),
+			       pace_below(present, servers));
+}
+
+void watch_wake_again(struct watch *watch)
+{
+	if (watch->kernel)
+		kernel_wake_again(watch->kernel);
 }

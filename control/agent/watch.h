@@ -31,5 +31,13 @@ uint32_t watch_present(const struct watch *watch, unsigned service);
 double watch_runqueue_s(const struct watch *watch, unsigned service); /* negative: unknown */
 bool watch_by_kernel(const struct watch *watch, unsigned service);
 
+/*
+ * By kernel: readable when the connections present at a service jump (pace.h) from what was said
+ * by watch_reported; watch_wake_again arms it. -1: nothing wakes, look often (watch_samples).
+ */
+int watch_wake_fd(const struct watch *watch);
+void watch_reported(struct watch *watch, unsigned service, uint32_t present);
+void watch_wake_again(struct watch *watch);
+
 /* Events that the BPF programs missed, and were made up for by a dump. */
 uint64_t watch_missed(const struct watch *watch);

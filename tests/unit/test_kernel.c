@@ -15,6 +15,7 @@
 #include "control/agent/resync.h"
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -149,6 +150,66 @@ static void sees_only_its_own(void **state)
 	close(stranger);
 }
 
+/* Of very many only a part is timed, and every one counted. */
+static void times_a_part_of_many(void **state)
+{
+	uint16_t port;
+	int listener = listen_on(&port);
+	struct kernel *kernel = open_or_skip(port, 1, false);
+
+	(void)state;
+	kernel_time(kernel, 1, 9000); /* each fourth */
+	for (unsigned i = 0; i < 400; i++) {
+		int client = connect_to(port, false), server = accept(listener, NULL, NULL);
+
+		close(server);
+		close(client);
+	}
+	assert_int_equal(counts(kernel).arrivals, 400);
+	assert_int_equal(counts(kernel).completions, 400);
+	assert_in_range(counts(kernel).sojourns, 60, 140);
+	assert_int_equal(kernel_present(kernel, 1), 0);
+	kernel_close(kernel);
+	close(listener);
+}
+
+static bool readable(int fd)
+{
+	struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
+
+	return poll(&poll_fd, 1, 50) == 1;
+}
+
+static void wakes_when_load_jumps(void **state)
+{
+	uint16_t port;
+	int listener = listen_on(&port), client[4];
+	struct kernel *kernel = open_or_skip(port, 1, false);
+	int fd = kernel_wake_fd(kernel);
+
+	(void)state;
+	client[0] = connect_to(port, false);
+	assert_false(readable(fd)); /* nobody wanted to be woken yet */
+	kernel_wake_at(kernel, 1, 2, INT64_MIN);
+	kernel_wake_again(kernel);
+	client[1] = connect_to(port, false);
+	assert_false(readable(fd));
+	client[2] = connect_to(port, false);
+	assert_true(readable(fd));
+	kernel_wake_at(kernel, 1, 10, 3);
+	kernel_wake_again(kernel);
+	assert_false(readable(fd));
+	client[3] = connect_to(port, false);
+	assert_false(readable(fd));
+	for (unsigned i = 0; i < 2; i++)
+		close(accept(listener, NULL, NULL));
+	assert_true(readable(fd)); /* two are left */
+	for (unsigned i = 0; i < 4; i++)
+		close(client[i]);
+	kernel_close(kernel);
+	close(listener);
+}
+
 static void exchange(int from, int to)
 {
 	char byte = 'x';
@@ -265,6 +326,8 @@ int main(void)
 		cmocka_unit_test(times_connections),
 		cmocka_unit_test(tells_waiting_from_service),
 		cmocka_unit_test(sees_only_its_own),
+		cmocka_unit_test(times_a_part_of_many),
+		cmocka_unit_test(wakes_when_load_jumps),
 		cmocka_unit_test(counts_requests_within),
 		cmocka_unit_test(falls_in_line_with_a_dump),
 		cmocka_unit_test(stays_in_line_under_load),

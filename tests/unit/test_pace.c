@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 
@@ -20,7 +21,7 @@ static void a_report_each_interval(void **state)
 	(void)state;
 	for (uint64_t now = 1000 * MS; now < 2000 * MS; now += MS)
 		reports += pace_due(&pace, now, 100 * MS, false);
-	assert_int_equal(reports, 10);
+	assert_in_range(reports, 10, 11); /* a little early, so that timers need not be exact */
 	assert_true(pace_due(&pace, 5000 * MS, 100 * MS, false)); /* held up: once */
 	assert_false(pace_due(&pace, 5001 * MS, 100 * MS, false));
 }
@@ -46,6 +47,14 @@ static void what_is_a_jump(void **state)
 	assert_true(pace_jumped(70, 100, 4));
 	assert_false(pace_jumped(100, 100, 4));
 	assert_false(pace_jumped(0, 0, 0));
+	for (uint32_t reported = 0; reported < 300; reported++)
+		for (uint32_t now = 0; now < 300; now++) {
+			bool beyond =
+				now > pace_above(reported, 10) || now < pace_below(reported, 10);
+
+			if (beyond != pace_jumped(now, reported, 10))
+				fail_msg("%u after %u", now, reported);
+		}
 }
 
 static void a_clock_that_is_set(void **state)

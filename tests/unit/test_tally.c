@@ -245,7 +245,7 @@ static void hanging_shows(void **state)
 
 	(void)state;
 	for (; now < 2000 * MS; now += TICK) {
-		count.arrivals += 8, count.completions += 8, count.alone += 8;
+		count.arrivals += 8, count.completions += 8, count.alone += 8, count.sojourns += 8;
 		count.alone_us += 80000;
 		tally_tick(tally, now, &count, 4, 0);
 	}
@@ -268,7 +268,7 @@ static void unserved_backlog_is_no_service_time(void **state)
 	(void)state;
 	/* two workers, 10 ms each; four more wait, so that each takes 30 ms in all */
 	for (uint64_t now = 0; now < 2000 * MS; now += TICK) {
-		count.arrivals += 4, count.completions += 4, count.alone += 4;
+		count.arrivals += 4, count.completions += 4, count.alone += 4, count.sojourns += 4;
 		count.alone_us += 4 * 30000;
 		tally_tick(tally, now, &count, 6, 4);
 	}

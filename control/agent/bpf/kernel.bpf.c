@@ -4,10 +4,10 @@
  * its establishment to the moment when this side closes it. Sums per CPU, one number of present
  * connections per service, and a table of start times that stays in the cache: entries are
  * found by the socket's cookie, and those count up. A connection whose place is taken by an
- * older one is counted, but not timed; that has nothing to do with its own work, and
- * neither has whether it finds a free server when it comes. One that does waits for none, whatever
- * comes later: its time is service time. So those timed are a fair sample; nearly always they
- * are all.
+ * older one is counted, but not timed, and of many thousands a second only each second, fourth, ...
+ * is; that has nothing to do with its own work, and neither has whether it finds a free server
+ * when it comes. One that does waits for none, whatever
+ * comes later: its time is service time. So those timed are a fair sample.
  *
  * A tracing program is not entered again on a CPU where it runs: an event in an interrupt at
  * just that time is lost. The kernel counts those, and the agent then compares with a dump,
@@ -85,6 +85,11 @@ struct {
 	__type(value, struct kernel_read);
 } reads SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 4096);
+} wakes SEC(".maps");
+
 /* The service's number + 1; 0: not ours. */
 static __always_inline __u32 service_of(const struct sock *sk)
 {
@@ -112,13 +117,28 @@ static __always_inline void note(__u64 cookie, __u32 service, __u32 ended)
 		notes.note[at] = (struct kernel_note){cookie, service, ended};
 }
 
+/* Once, until the agent wants it again. Two at the same time do no harm. */
+static __always_inline void wake(void)
+{
+	__u64 word = 0;
+
+	if (filter.woken)
+		return;
+	filter.woken = 1;
+	bpf_ringbuf_output(&wakes, &word, sizeof(word), BPF_RB_FORCE_WAKEUP);
+}
+
 /* TCP has just looked at the clock, for the packet that established the connection. */
-static __always_inline void time_from_now(struct sock *sk, __u64 cookie, __u64 waited)
+static __always_inline void time_from_now(struct sock *sk, __u32 service, __u64 cookie,
+					  __u64 waited)
 {
 	struct kernel_timed *slot = &timed[cookie & (KERNEL_TIMED - 1)];
-	struct tcp_sock *tcp = bpf_skc_to_tcp_sock(sk);
+	struct tcp_sock *tcp;
 	__u64 now_us;
 
+	if (cookie & filter.untimed[service])
+		return;
+	tcp = bpf_skc_to_tcp_sock(sk);
 	if (!tcp)
 		return;
 	now_us = tcp->tcp_mstamp;
@@ -141,8 +161,10 @@ static __always_inline void flow_begin(struct sock *sk, __u32 service)
 	if (notes.wanted)
 		note(cookie, service, 0);
 	others = __sync_fetch_and_add(&filter.present[service], 1);
+	if (others >= filter.above[service])
+		wake();
 	count->arrivals++;
-	time_from_now(sk, cookie, others >= filter.servers[service]);
+	time_from_now(sk, service, cookie, others >= filter.servers[service]);
 }
 
 static __always_inline void add_sojourn(struct kernel_counts *count, __u32 service, __u64 us,
@@ -175,7 +197,8 @@ static __always_inline void flow_end(struct sock *sk, __u32 service)
 	service &= KERNEL_SERVICES_MAX - 1;
 	if (notes.wanted)
 		note(cookie, service, 1);
-	__sync_fetch_and_add(&filter.present[service], -1);
+	if (__sync_fetch_and_add(&filter.present[service], -1) <= filter.below[service])
+		wake();
 	count->completions++;
 	if (slot->cookie != cookie)
 		return;

@@ -21,6 +21,11 @@ struct kernel_filter {
 	__u32 servers[KERNEL_SERVICES_MAX];
 	/* both: rw, atomically. Connections that are open. */
 	__s64 present[KERNEL_SERVICES_MAX];
+	/* agent: w, kernel: ro. With more of them, or with fewer, the agent wants to be woken. */
+	__s64 above[KERNEL_SERVICES_MAX], below[KERNEL_SERVICES_MAX];
+	/* agent: w, kernel: ro. Those with none of these bits in their cookie are timed. */
+	__u32 untimed[KERNEL_SERVICES_MAX];
+	__u32 woken; /* kernel: sets it, agent: clears it */
 };
 
 /* A connection being timed, at its cookie modulo the number of places. kernel: rw */
