@@ -36,8 +36,8 @@ void choose_weigh(struct choose_set *set, unsigned candidate, uint32_t weight);
 static inline int choose(const struct choose_set *set, uint64_t hash);
 
 /*
- * The same in two steps where all candidates fit in one vector, to be taken apart in a loop over
- * flows: choose_winner(choose_scores(set, hash, 0)).
+ * The same in two steps where all candidates are one group, to be taken apart in a loop over flows:
+ * choose_winner(choose_group(set, hash, 0)).
  */
 static inline bool choose_is_few(const struct choose_set *set);
 

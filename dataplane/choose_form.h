@@ -106,9 +106,28 @@ static inline choose_bits choose_scores(const struct choose_set *set, uint64_t h
 
 	memcpy(&key, &set->key[at], sizeof(key));
 	memcpy(&inverse_weight, &set->inverse_weight[at], sizeof(inverse_weight));
-	memcpy(&place, choose_place, sizeof(place));
+	memcpy(&place, &choose_place[at % CHOOSE_GROUP], sizeof(place));
 	score = (choose_bits)(choose_minus_log2(choose_mix(key, hash)) * inverse_weight);
 	return choose_merge(score, (choose_bits){} + ~CHOOSE_PLACE, place);
+}
+
+/* Lane by lane the lower one. */
+static inline choose_bits choose_lower(choose_bits a, choose_bits b)
+{
+	choose_bits is_lower = (choose_bits)(a < b);
+
+	return (a & is_lower) | (b & ~is_lower);
+}
+
+/* Of a group, in one vector: places tell which is which, and those past the last are infinite. */
+static inline choose_bits choose_group(const struct choose_set *set, uint64_t hash, unsigned at)
+{
+	choose_bits scores = choose_scores(set, hash, at);
+
+	for (unsigned i = CHOOSE_LANES; i < CHOOSE_GROUP && at + i < set->candidates;
+	     i += CHOOSE_LANES)
+		scores = choose_lower(choose_scores(set, hash, at + i), scores);
+	return scores;
 }
 
 static inline uint32_t choose_lowest(choose_bits v)
@@ -126,7 +145,7 @@ static inline uint32_t choose_lowest(choose_bits v)
 
 static inline bool choose_is_few(const struct choose_set *set)
 {
-	return set->candidates <= CHOOSE_LANES;
+	return set->candidates <= CHOOSE_GROUP;
 }
 
 static inline int choose_winner(choose_bits scores)
@@ -142,8 +161,8 @@ static inline int choose(const struct choose_set *set, uint64_t hash)
 	uint32_t lowest = CHOOSE_INFINITE;
 	int winner = -1;
 
-	for (unsigned at = 0; at < set->candidates; at += CHOOSE_LANES) {
-		uint32_t best = choose_lowest(choose_scores(set, hash, at));
+	for (unsigned at = 0; at < set->candidates; at += CHOOSE_GROUP) {
+		uint32_t best = choose_lowest(choose_group(set, hash, at));
 
 		if ((best & ~CHOOSE_PLACE) < lowest) {
 			lowest = best & ~CHOOSE_PLACE;

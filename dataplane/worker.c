@@ -105,7 +105,7 @@ static inline uint64_t draw(struct worker *w)
 	return w->random * 0x2545f4914f6cdd1du;
 }
 
-/* Draws for all; the winners of services with more candidates than a vector has lanes. */
+/* Draws for all; the winners of services with more than a group of candidates. */
 static inline void choose_begin(struct worker *w, struct burst *b)
 {
 	for (unsigned i = 0; i < b->missed; i++) {
@@ -124,7 +124,7 @@ static inline choose_bits scores_of(const struct burst *b, unsigned i)
 {
 	unsigned miss = i < b->missed ? i : 0;
 
-	return choose_scores(&b->miss[miss]->service->choose, b->draw[miss], 0);
+	return choose_group(&b->miss[miss]->service->choose, b->draw[miss], 0);
 }
 
 /* False: it is one for choose_late. */

@@ -51,7 +51,7 @@ struct burst {
 	struct passing *miss[WORKER_BURST];
 	struct passing *late[WORKER_BURST];
 	uint64_t draw[WORKER_BURST]; /* of each miss, as `winner` */
-	int winner[WORKER_BURST];    /* only where there are too many for a vector */
+	int winner[WORKER_BURST];    /* only where there is more than a group */
 	uint32_t ports;		     /* bit p: leaving[p] is not empty */
 	struct leaving leaving[WORKER_PORTS_MAX];
 };
