@@ -46,7 +46,7 @@ new-flow-ipv4     ours    ipv4-tcp  0        1048576  1
 datagram          ours    ipv4-udp  1048576  1048576  1
 decap-ipv4        ours    srv6-ipv4 1048576  1048576  1
 vxlan-ipv4        ours    ipv4-tcp  1048576  1048576  1
-two-workers       ours    ipv4-tcp  1048576  2097152  2
+two-workers       ours    ipv4-tcp  1048576  1048576  2
 swap              ours    ipv4-tcp  1048576  1048576  1"
 
 WORK=$(mktemp -d)
@@ -99,6 +99,7 @@ run() {
     local -a eal=(--in-memory -m 256 --no-pci --no-telemetry --vdev net_null0 --vdev net_null1)
     export SOURCE_PACKET=$2 SOURCE_FLOWS=$3 SOURCE_WARM=$3 SOURCE_ROUNDS=2
     export SOURCE_SECONDS=$SECONDS_EACH SOURCE_FD=9
+    export SOURCE_WORKERS=$5
     [ "$6" != two-workers ] || lcores="0@(0,1),1@0,2@1"
     case $1 in
     testpmd) LD_PRELOAD=$source dpdk-testpmd "${eal[@]}" -l 0,1 -- --forward-mode=io --nb-cores=1 \

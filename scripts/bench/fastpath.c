@@ -121,8 +121,23 @@ static void apply(struct bench *bench, const struct message *m)
 		errx(1, "route refused: %s", field);
 }
 
+static void queues_start(unsigned workers)
+{
+	for (uint16_t port = 0; port < PORTS; port++) {
+		struct rte_eth_fp_ops *ops = &rte_eth_fp_ops[port];
+		if (rte_eth_dev_start(port) < 0)
+			errx(1, "port %u does not start", port);
+		for (unsigned q = 1; q < workers; q++) {
+			ops->rxq.data[q] = ops->rxq.data[q * SOURCE_QUEUES_APART];
+			ops->rxq.clbk[q] = ops->rxq.clbk[q * SOURCE_QUEUES_APART];
+			ops->txq.data[q] = ops->txq.data[q * SOURCE_QUEUES_APART];
+		}
+	}
+}
+
 static void ports_open(struct bench *bench, unsigned workers)
 {
+	unsigned queues = (workers - 1) * SOURCE_QUEUES_APART + 1;
 	struct rte_eth_conf conf = {0};
 
 	bench->ports.mbufs = rte_pktmbuf_pool_create("mbufs", 8191 * workers, 256, 0,
@@ -133,9 +148,9 @@ static void ports_open(struct bench *bench, unsigned workers)
 	bench->ports.workers = workers;
 	for (uint16_t port = 0; port < PORTS; port++) {
 		bench->ports.port[port].id = port;
-		if (rte_eth_dev_configure(port, workers, workers, &conf) < 0)
+		if (rte_eth_dev_configure(port, queues, queues, &conf) < 0)
 			errx(1, "port %u", port);
-		for (unsigned q = 0; q < workers; q++)
+		for (unsigned q = 0; q < queues; q++)
 			if (rte_eth_rx_queue_setup(port, q, 1024, SOCKET_ID_ANY, NULL,
 						   bench->ports.mbufs) < 0 ||
 			    rte_eth_tx_queue_setup(port, q, 1024, SOCKET_ID_ANY, NULL) < 0)
@@ -206,9 +221,7 @@ int main(int argc, char **argv)
 	unlink(path);
 	rmdir(run_dir);
 
-	for (uint16_t port = 0; port < PORTS; port++)
-		if (rte_eth_dev_start(port) < 0)
-			errx(1, "port %u does not start", port);
+	queues_start(workers);
 	static const struct reflect_rule no_reflector;
 	if (workers_start(&bench.workers, &bench.ports, bench.routes, &bench.pins, &no_reflector,
 			  true) < 0)

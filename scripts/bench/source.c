@@ -26,17 +26,17 @@ enum kind { IPV4_TCP, IPV4_UDP, IPV6_TCP, SRV6_IPV4, L3FWD };
 struct source {
 	_Alignas(64) uint64_t packets; /* worker: rw, timer: ro */
 	uint64_t random;
-	uint32_t next;
+	uint32_t next, first;	     /* flow */
 	uint32_t first_address, sum; /* of an IPv4 packet: flow 0's, and of all but it */
 	_Alignas(64) uint8_t packet[TUNNEL_BYTES + 24]; /* template */
 };
 
 static struct {
 	enum kind kind;
-	uint32_t flows, warm;
-	uint64_t limit; /* packets, after which it ends; 0: by time */
+	uint32_t flows, warm; /* of a worker */
+	uint64_t limit;	      /* packets, after which it ends; 0: by time */
 	double seconds;
-	unsigned rounds;
+	unsigned rounds, workers;
 	int fd;
 	unsigned bytes;
 	uint16_t first_port;
@@ -198,11 +198,11 @@ static inline uint32_t next_flow(struct source *source)
 	if (state.flows == 0)
 		return source->next++;
 	if (source->next < state.warm)
-		return source->next++ % state.flows;
+		return source->first + source->next++ % state.flows;
 	source->random ^= source->random << 13;
 	source->random ^= source->random >> 7;
 	source->random ^= source->random << 17;
-	return (uint64_t)(uint32_t)source->random * state.flows >> 32;
+	return source->first + ((uint64_t)(uint32_t)source->random * state.flows >> 32);
 }
 
 /* The same work for every kind, so that its cost is the same for all programs. */
@@ -264,7 +264,7 @@ static void *timer(void *unused)
 	uint64_t warm = state.warm;
 
 	(void)unused;
-	while (source_packets() < 2 * warm)
+	while (source_packets() < 2 * warm * state.workers)
 		usleep(10000);
 	usleep(200000);
 	for (unsigned i = 0; i < state.rounds; i++) {
@@ -286,8 +286,9 @@ static void setup(void)
 	const char *seconds = getenv("SOURCE_SECONDS");
 
 	state.kind = kind_of(getenv("SOURCE_PACKET"));
-	state.flows = environment("SOURCE_FLOWS", 1);
-	state.warm = environment("SOURCE_WARM", 0);
+	state.workers = environment("SOURCE_WORKERS", 1);
+	state.flows = environment("SOURCE_FLOWS", 1) / state.workers;
+	state.warm = environment("SOURCE_WARM", 0) / state.workers;
 	state.limit = environment("SOURCE_LIMIT", 0);
 	state.rounds = environment("SOURCE_ROUNDS", 1);
 	state.fd = environment("SOURCE_FD", 1);
@@ -311,6 +312,7 @@ int rte_eth_dev_start(uint16_t port)
 		struct source *source = &state.source[port][q];
 		template_build(source, port);
 		source->random = 88172645463325252ull + 7919 * (port * QUEUES_MAX + q);
+		source->first = q / SOURCE_QUEUES_APART * state.flows;
 		source->next = state.flows ? 0 : (port * QUEUES_MAX + q) << 28;
 		if (!rte_eth_add_rx_callback(port, q, on_receive, source))
 			return -1;

@@ -7,6 +7,7 @@
  * Set up by environment variables, read when the first port starts:
  *	SOURCE_PACKET   ipv4-tcp | ipv4-udp | ipv6-tcp | srv6-ipv4 | l3fwd
  *	SOURCE_FLOWS    how many flows, drawn at random for each packet; 0: each packet a new one
+ *	SOURCE_WORKERS  each has an equal part of the flows, as a card's RSS would share them out
  *	SOURCE_WARM     packets per queue that name the flows one after the other, before timing
  *	SOURCE_LIMIT    packets after which the process ends, whatever the time; 0: none
  *	SOURCE_SECONDS  how long to time, per round
@@ -18,6 +19,12 @@
 #pragma once
 
 #include <stdint.h>
+
+/*
+ * net_null keeps what a queue counts (by atomic additions) in a line with its neighbours' pointers,
+ * which no network card does. So worker i has queue i times this.
+ */
+#define SOURCE_QUEUES_APART 4
 
 /* All packets handed out so far, all queues together. */
 uint64_t source_packets(void);
