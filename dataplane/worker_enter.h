@@ -46,6 +46,7 @@ struct burst {
 	uint64_t tx_packets, tx_bytes, delivered; /* on their way, not yet counted */
 	uint64_t inserted;
 	struct recent recent[SL_INNER_FAMILIES];
+	uint64_t sid[2]; /* the last one that a packet was for; none is 0 */
 	struct rte_mbuf *mbuf[WORKER_BURST];
 	_Alignas(64) struct passing packet[WORKER_BURST];
 	struct passing *miss[WORKER_BURST];
@@ -211,18 +212,38 @@ static inline bool enter_ipv6(struct worker *w, struct recent *recent, struct pa
 	return true;
 }
 
+/* To one of our SIDs; most are to the same. */
+static inline bool ends_here(struct worker *w, struct burst *b, const uint8_t *address)
+{
+	uint64_t high = parse_load64(address), low = parse_load64(address + 8);
+
+	if (likely(((high ^ b->sid[0]) | (low ^ b->sid[1])) == 0))
+		return true;
+	if (!decap_is_local(__atomic_load_n(&w->routes->sids, __ATOMIC_ACQUIRE), address))
+		return false;
+	b->sid[0] = high;
+	b->sid[1] = low;
+	return true;
+}
+
 /* UDP apart, so that in each the protocol is a constant. */
 static inline bool enter_fast(struct worker *w, struct burst *b, struct passing *p, uint8_t *data,
 			      uint32_t bytes)
 {
 	struct recent *ipv4 = &b->recent[SL_INNER_IPV4], *ipv6 = &b->recent[SL_INNER_IPV6];
+	unsigned version = parse_fast_version(data, bytes);
 
-	if (likely(parse_fast_is_ipv4(data, bytes))) {
+	if (version == 6 && parse_fast_is_tunnel(data)) {
+		if (!ends_here(w, b, parse_fast_tunnel_end(data)))
+			return false;
+		version = parse_fast_tunnel(&data, &bytes);
+	}
+	if (likely(version == 4)) {
 		if (likely(data[PARSE_FAST_ETHER + 9] == IPPROTO_TCP))
 			return enter_ipv4(w, ipv4, p, data, bytes, IPPROTO_TCP);
 		return enter_ipv4(w, ipv4, p, data, bytes, IPPROTO_UDP);
 	}
-	if (likely(parse_fast_is_ipv6(data, bytes))) {
+	if (likely(version == 6)) {
 		if (likely(data[PARSE_FAST_ETHER + 6] == IPPROTO_TCP))
 			return enter_ipv6(w, ipv6, p, data, bytes, IPPROTO_TCP);
 		return enter_ipv6(w, ipv6, p, data, bytes, IPPROTO_UDP);
@@ -236,6 +257,7 @@ static inline void stage_enter(struct worker *w, struct burst *b, unsigned recei
 	uint64_t rx_bytes = 0;
 
 	b->recent[SL_INNER_IPV4].what = b->recent[SL_INNER_IPV6].what = 0;
+	b->sid[0] = b->sid[1] = 0;
 #pragma GCC unroll 4
 	for (unsigned i = 0; i < received; i++)
 		rte_prefetch0(rte_pktmbuf_mtod(b->mbuf[i], void *));

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* parse() is the oracle: what is taken here it takes too, with the same result. */
+#include "dataplane/decap.h"
 #include "dataplane/parse_fast.h"
 #include "form.h"
 #include "frames.h"
@@ -17,12 +18,17 @@
 static uint64_t seed;
 
 /* As the worker does; true: taken. */
-static bool fast(struct parse_fast *out, uint8_t *data, uint32_t bytes)
+static bool fast(struct parse_fast *out, uint8_t *data, uint32_t bytes, bool *tunnel)
 {
-	if (parse_fast_is_ipv4(data, bytes))
+	unsigned version = parse_fast_version(data, bytes);
+
+	*tunnel = version == 6 && parse_fast_is_tunnel(data);
+	if (*tunnel)
+		version = parse_fast_tunnel(&data, &bytes);
+	if (version == 4)
 		return parse_fast_ipv4(out, data, bytes, IPPROTO_TCP) ||
 		       parse_fast_ipv4(out, data, bytes, IPPROTO_UDP);
-	if (parse_fast_is_ipv6(data, bytes))
+	if (version == 6)
 		return parse_fast_ipv6(out, data, bytes, IPPROTO_TCP) ||
 		       parse_fast_ipv6(out, data, bytes, IPPROTO_UDP);
 	return false;
@@ -33,14 +39,19 @@ static bool compare(const uint8_t *frame, size_t bytes)
 {
 	uint8_t *copy = malloc(bytes == 0 ? 1 : bytes);
 	struct packet packet = {.data = copy, .bytes = bytes};
+	struct decap_sids all = {0};
 	struct parse_fast out;
-	bool taken;
+	bool taken, tunnel;
 
 	memcpy(copy, frame, bytes);
-	taken = fast(&out, copy, bytes);
+	decap_add(&all, &(struct in6_addr){}, 0);
+	taken = fast(&out, copy, bytes, &tunnel);
 	if (taken) {
 		assert_int_equal(parse(&packet), PARSE_OK);
-		assert_ptr_equal(out.l3, copy + packet.l3);
+		if (tunnel)
+			assert_int_equal(decap(&all, &packet), PARSE_OK);
+		assert_memory_equal(copy, frame, bytes); /* no mark was carried inwards */
+		assert_ptr_equal(out.l3, packet.data + packet.l3);
 		assert_int_equal(out.l3_bytes, packet.l3_bytes);
 		assert_int_equal(out.tcp_flags, packet.tcp_flags);
 		assert_int_equal(out.protocol, packet.key.protocol);
@@ -70,7 +81,7 @@ static void test_valid(void **state)
 		{"IPv6 extension headers", FRAME(ipv6_chain_tcp), false},
 		{"a tag", FRAME(vlan_ipv4_udp), false},
 		{"two tags", FRAME(qinq_ipv6_udp), false},
-		{"a tunnel", FRAME(srv6_ipv4_tcp), false},
+		{"a tunnel with SRH", FRAME(srv6_ipv4_tcp), false},
 	};
 
 	(void)state;
@@ -96,6 +107,46 @@ static void test_every_byte(void **state)
 					set_ipv4_checksum(frame + valid[i].l3);
 				compare(frame, valid[i].bytes);
 			}
+}
+
+/* IPv6, then the packet of `v`; padded by `more`. */
+static size_t put_tunnel(uint8_t *out, const struct valid *v, unsigned more)
+{
+	size_t inner = v->l3_bytes, at = 14 + 40;
+
+	memcpy(out, ipv6_udp, at);
+	memset(out + at + inner, 0, more);
+	memcpy(out + at, v->frame + v->l3, inner);
+	out[14 + 1] = (v->family == 4 ? out[at + 1] << 4 : out[at + 1]) & 0x30;
+	out[14 + 4] = inner >> 8;
+	out[14 + 5] = inner & 0xff;
+	out[14 + 6] = v->family == 4 ? IPPROTO_IPIP : IPPROTO_IPV6;
+	return at + inner + more;
+}
+
+static void test_tunnel(void **state)
+{
+	unsigned taken = 0;
+
+	(void)state;
+	for (size_t i = 0; i < VALID; i++) {
+		uint8_t whole[512], frame[512];
+		bool plain = compare(valid[i].frame, valid[i].bytes);
+		size_t bytes = put_tunnel(whole, &valid[i], i % 3);
+
+		assert_int_equal(compare(whole, bytes), plain || valid[i].l3 != 14);
+		for (size_t n = 0; n < bytes; n++)
+			taken += compare(whole, n);
+		for (size_t at = 14; at < bytes; at++)
+			for (unsigned value = 0; value < 512; value++) {
+				memcpy(frame, whole, bytes);
+				frame[at] = value;
+				if (value >= 256 && valid[i].family == 4)
+					set_ipv4_checksum(frame + 54);
+				taken += compare(frame, bytes);
+			}
+	}
+	assert_true(taken > 10000);
 }
 
 /* Many valid ones with random content, so that any sum and any length is met. */
@@ -144,9 +195,8 @@ static void test_checksum(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_valid),
-		cmocka_unit_test(test_every_byte),
-		cmocka_unit_test(test_random),
+		cmocka_unit_test(test_valid),	 cmocka_unit_test(test_every_byte),
+		cmocka_unit_test(test_tunnel),	 cmocka_unit_test(test_random),
 		cmocka_unit_test(test_checksum),
 	};
 
