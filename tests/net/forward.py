@@ -19,6 +19,7 @@ from scapy.all import (Dot1AD, Dot1Q, Ether, IP, IPOption, IPOption_NOP, IPOptio
                        IPOption_Router_Alert, IPOption_Security, IPv6, IPv6ExtHdrDestOpt,
                        IPv6ExtHdrFragment, IPv6ExtHdrHopByHop, IPv6ExtHdrRouting,
                        IPv6ExtHdrSegmentRouting, PadN, RouterAlert, TCP, UDP)
+from scapy.layers.vxlan import VXLAN
 
 # Nobody's addresses, so that no kernel answers what a server replies.
 CLIENT4, CLIENT6 = '10.1.0.77', 'fd00:1::77'
@@ -157,12 +158,15 @@ def cases_gate():
     for outer in ECN:
         head = IPv6(src=EDGE, dst=GATE, tc=0x40 | outer, hlim=1, fl=99)
         srh = IPv6ExtHdrSegmentRouting(addresses=[GATE], segleft=0, lastentry=0)
+        vxlan = IP(src='10.4.0.9', dst='10.2.3.2', tos=0x40 | outer, ttl=1) / \
+            UDP(sport=50000, dport=4789, chksum=0) / VXLAN(vni=7, flags=8) / \
+            Ether(src='02:73:0a:04:00:09', dst='02:73:0a:02:03:02')
         for inner in ECN:
             goes = ECN[inner][outer]
             for make in (inner_four, inner_six):
                 due = None if goes is DROP else forwarded(make(goes))
-                for way in (head, head / srh):
-                    yield b'\x86\xdd' + bytes(way / make(inner)), due
+                for kind, way in ((b'\x86\xdd', head), (b'\x86\xdd', head / srh), (b'\x08\0', vxlan)):
+                    yield kind + bytes(way / make(inner)), due
 
 
 def compare(cases, out_of, into, mac, what, mask):

@@ -21,11 +21,13 @@ from scapy.all import (Dot1AD, Dot1Q, Ether, ICMP, ICMPv6DestUnreach, ICMPv6Echo
                        IPv6ExtHdrFragment, IPv6ExtHdrHopByHop, IPv6ExtHdrRouting,
                        IPv6ExtHdrSegmentRouting, TCP, UDP, fragment, fragment6, RawPcapReader,
                        RawPcapWriter)
+from scapy.layers.vxlan import VXLAN
 
 # Nobody's, so that no kernel answers what a server replies and is counted too.
 CLIENT4, CLIENT6 = '10.1.0.77', 'fd00:1::77'
 SERVICE4, SERVICE6 = '192.0.2.80', '2001:db8:80::80'
 SID, EDGE = 'fc00:c:0:46::1', 'fc00:e::1'
+VTEP, VNI, VTEP_MAC = '10.2.3.2', 7, '02:73:0a:02:03:02'  # the gateway's, for VXLAN
 PORTS = dict(sport=9, dport=80)  # no connection of the tests comes from port 9
 
 
@@ -62,7 +64,12 @@ def good_inner():
 def wrapped(packet, **fields):
     outer = IPv6(src=EDGE, dst=SID, **fields)
     return [outer / packet, outer / srh() / packet, outer / srh(segments=3) / packet,
-            outer / IPv6ExtHdrHopByHop() / IPv6ExtHdrDestOpt() / srh() / packet]
+            outer / IPv6ExtHdrHopByHop() / IPv6ExtHdrDestOpt() / srh() / packet, vxlan(packet)]
+
+
+def vxlan(packet, **fields):
+    return IP(src='10.4.0.9', dst=VTEP, **fields) / UDP(sport=50000, dport=4789, chksum=0) / \
+        VXLAN(vni=VNI, flags=8) / Ether(src='02:73:0a:04:00:09', dst=VTEP_MAC) / packet
 
 
 def good(role):
@@ -156,7 +163,8 @@ def nested():
     for depth in range(1, 13):
         for innermost in (four() / TCP(**PORTS), six() / UDP(**PORTS)):
             for outer in (lambda p: IPv6(src=EDGE, dst=SID) / p, lambda p: six() / p,
-                          lambda p: four() / p, lambda p: IPv6(src=EDGE, dst=SID) / srh() / p):
+                          lambda p: four() / p, lambda p: IPv6(src=EDGE, dst=SID) / srh() / p,
+                          vxlan, lambda p: IPv6(src=EDGE, dst=SID) / vxlan(p)):
                 packet = innermost
                 for _ in range(depth):
                     packet = outer(packet)
@@ -240,13 +248,21 @@ def is_ours(frame, role):
             return False
         kind, at = struct.unpack('>H', frame[at + 2:at + 4])[0], at + 4
     if kind == 0x0800 and len(frame) >= at + 20:
-        return frame[at + 16:at + 20] == socket.inet_aton(SERVICE4)
+        return frame[at + 16:at + 20] == socket.inet_aton(SERVICE4) or \
+            (role == 'gate' and is_our_vxlan(frame[at:]))
     if kind == 0x86dd and len(frame) >= at + 40:
         destination = frame[at + 24:at + 40]
         sid = socket.inet_pton(socket.AF_INET6, SID)
         return destination == socket.inet_pton(socket.AF_INET6, SERVICE6) or \
             (role == 'gate' and destination[:8] == sid[:8])
     return False
+
+
+def is_our_vxlan(ip):
+    udp = ip[(ip[0] & 15) * 4:]
+    return ip[9] == 17 and not (ip[6] & 0x3f or ip[7]) and len(udp) >= 16 and \
+        udp[2:4] == struct.pack('>H', 4789) and udp[12:15] == struct.pack('>I', VNI)[1:] and \
+        ip[16:20] == socket.inet_aton(VTEP)
 
 
 def send(role, path, interface, mac, rate):

@@ -69,6 +69,16 @@ for width in 1600 1500; do
         "$(($(verdict edge too-big) - before))" ">=" 4 packets
 done
 
+# A router inside of the overlay says "fragmentation needed" to our outer address.
+ip -n "$(lab_ns router)" link set ra mtu 1400
+lab_steer_to a
+upload client a "$LAB_IPV4" "1,400 bytes inside of the overlay"
+upload client a "[$LAB_IPV6]" "1,400 bytes inside of the overlay"
+check_equal "the edge knows the path MTU to a" "$(lab_cli edge show neighbours --json |
+    jq -c '[.neighbours[] | select(.way | contains("10.2.1.2")).mtu_bytes] | unique')" "[1400]"
+ip -n "$(lab_ns router)" link set ra mtu 1600
+lab_steer_to c
+
 kernel_sender
 before=$(verdict gate delivered)
 upload other c "$LAB_IPV4" "sent by a kernel"
