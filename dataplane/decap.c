@@ -3,6 +3,11 @@
 #include <errno.h>
 #include <string.h>
 
+#define IPV6_DESTINATION 24
+#define SRH_BYTES 8
+#define SEGMENT_BYTES 16
+#define SRH_LENGTH 1
+#define SRH_LAST_ENTRY 4
 #define SRH_SEGMENTS_LEFT 3 /* offset in the header, RFC 8754 section 2 */
 #define UDP_BYTES 8
 #define VXLAN_BYTES 8
@@ -122,6 +127,28 @@ enum sl_verdict decap(const struct decap_sids *sids, struct packet *packet)
 		return verdict;
 	ecn = carry_ecn_inwards(packet, outer_ecn);
 	return ecn == PARSE_OK ? verdict : ecn;
+}
+
+enum sl_verdict decap_advance(const struct decap_sids *sids, struct packet *packet)
+{
+	uint8_t *ip = packet->data + packet->l3, *srh = packet->data + packet->srh;
+	unsigned entries, left;
+
+	if (packet->key.family != 6 || !decap_is_local(sids, packet->key.destination))
+		return SL_VERDICT_NOT_LOCAL;
+	if (packet->srh == 0)
+		return SL_VERDICT_BAD_SEGMENTS;
+	entries = srh[SRH_LAST_ENTRY] + 1u;
+	left = srh[SRH_SEGMENTS_LEFT];
+	/* Reduced (RFC 8754 section 4.1.1): one more may be left than are listed. */
+	if (left == 0 || left > entries || entries * SEGMENT_BYTES > srh[SRH_LENGTH] * 8u)
+		return SL_VERDICT_BAD_SEGMENTS;
+	if (!parse_forward_hop_ipv6(ip))
+		return SL_VERDICT_HOP_LIMIT;
+	srh[SRH_SEGMENTS_LEFT] = --left;
+	memcpy(ip + IPV6_DESTINATION, srh + SRH_BYTES + left * SEGMENT_BYTES, SEGMENT_BYTES);
+	memcpy(packet->key.destination, ip + IPV6_DESTINATION, SEGMENT_BYTES);
+	return PARSE_OK;
 }
 
 int decap_add(struct decap_sids *sids, const struct in6_addr *prefix, uint8_t bits)

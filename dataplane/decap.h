@@ -42,6 +42,14 @@ static inline bool decap_is_vxlan(const struct decap_sids *sids, const struct pa
  */
 enum sl_verdict decap(const struct decap_sids *sids, struct packet *packet);
 
+/*
+ * The transit node's part, End (RFC 8986 section 4.1), for a packet whose decap was BAD_SEGMENTS:
+ * one segment further, in the headers and in packet->key.destination. PARSE_OK, or why it is not to
+ * be sent on, and nothing changed: NOT_LOCAL, BAD_SEGMENTS (none is left, or the SRH contradicts
+ * itself), HOP_LIMIT.
+ */
+enum sl_verdict decap_advance(const struct decap_sids *sids, struct packet *packet);
+
 /* Is this IPv6 address one of `sids`? */
 bool decap_is_local(const struct decap_sids *sids, const uint8_t *address);
 

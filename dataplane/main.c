@@ -196,7 +196,7 @@ static bool on_signal(struct dataplane *dp)
 	return true;
 }
 
-#define FDS (5 + PROBER_FDS) /* besides those of messages */
+#define FDS (6 + PROBER_FDS) /* besides those of messages */
 
 static void loop(struct dataplane *dp)
 {
@@ -209,8 +209,9 @@ static void loop(struct dataplane *dp)
 	prober_fds(&dp->prober, probes);
 	for (unsigned i = 0; i < 2; i++)
 		fds[3 + i] = (struct pollfd){.fd = dp->path_mtu.socket[i], .events = POLLIN};
+	fds[5] = (struct pollfd){.fd = dp->workers.wants, .events = POLLIN};
 	for (unsigned i = 0; i < PROBER_FDS; i++)
-		fds[5 + i] = (struct pollfd){.fd = probes[i], .events = POLLIN};
+		fds[6 + i] = (struct pollfd){.fd = probes[i], .events = POLLIN};
 	for (;;) {
 		unsigned n = messages_poll(&dp->messages, fds + FDS);
 		if (poll(fds, FDS + n, -1) < 0 && errno != EINTR)
@@ -222,7 +223,9 @@ static void loop(struct dataplane *dp)
 		for (unsigned i = 0; i < 2; i++)
 			if (fds[3 + i].revents)
 				path_mtu_read(&dp->path_mtu, i);
-		if (fds[5].revents || fds[6].revents)
+		if (fds[5].revents)
+			workers_wants(&dp->workers, dp->routes);
+		if (fds[6].revents || fds[7].revents)
 			prober_turn(&dp->prober);
 		messages_ready(&dp->messages, fds + FDS, n);
 		if (fds[1].revents)

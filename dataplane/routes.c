@@ -435,10 +435,12 @@ struct routes *routes_create(struct sl_counters *counters, unsigned workers)
 	routes->rcu = rte_zmalloc("rcu", rcu_bytes, 64);
 	routes->classify = classify_build(NULL, 0);
 	routes->sids = rte_zmalloc("sids", sizeof(*routes->sids), 64);
+	routes->adjacency = rte_zmalloc("adjacency", sizeof(*routes->adjacency), 64);
 	routes->target_slots =
 		slots_create("targets", ROUTES_TARGETS_MAX * 2, ROUTES_TARGET_KEY_BYTES);
 	if (!routes->encap[0] || !routes->rcu || !routes->classify || !routes->sids ||
-	    !routes->target_slots || rte_rcu_qsbr_init(routes->rcu, workers) != 0 ||
+	    !routes->adjacency || !routes->target_slots ||
+	    rte_rcu_qsbr_init(routes->rcu, workers) != 0 ||
 	    slots_open(&routes->slots, counters, service_in_use, member_in_use, routes) < 0)
 		goto fail;
 	routes->retired = rte_rcu_qsbr_dq_create(&(struct rte_rcu_qsbr_dq_parameters){
@@ -471,6 +473,7 @@ void routes_destroy(struct routes *routes)
 		rte_free(routes->service[i]);
 	slots_destroy(routes->target_slots);
 	slots_close(&routes->slots);
+	rte_free(routes->adjacency);
 	rte_free(routes->sids);
 	free(routes->classify);
 	rte_free(routes->rcu);

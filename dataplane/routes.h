@@ -10,6 +10,7 @@
  */
 #pragma once
 
+#include "adjacency.h"
 #include "choose.h"
 #include "classify.h"
 #include "decap.h"
@@ -70,6 +71,7 @@ struct routes {
 	/* main: rw, workers: ro */
 	struct classify *classify;
 	struct decap_sids *sids;
+	struct adjacency *adjacency;
 	struct encap *encap[ROUTES_TARGETS_MAX]; /* never NULL; [0] has no next hop */
 	struct service *service[SL_SERVICES_MAX];
 	struct member member[SL_MEMBERS_MAX + 1];
@@ -123,6 +125,9 @@ void routes_alive_changed(struct routes *routes);
  */
 int routes_way(struct routes *routes, const struct sl_via *via, uint8_t family);
 void routes_way_release(struct routes *routes, unsigned target);
+
+/* Has the way to a segment looked for that packets are to be sent on to (End). */
+void routes_segment(struct routes *routes, const struct in6_addr *segment);
 
 /* A target's headers changed (next hop found, lost, moved). Takes over `encap` (rte_malloc). */
 void routes_set_encap(struct routes *routes, unsigned target, struct encap *encap);

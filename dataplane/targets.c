@@ -2,6 +2,7 @@
 /* Targets of routes.h: each way once, however many services use it. */
 #include "routes.h"
 
+#include <rte_malloc.h>
 #include <string.h>
 
 struct target_key {
@@ -75,4 +76,34 @@ void routes_way_release(struct routes *routes, unsigned target)
 {
 	if (target > 0)
 		routes->target[target].references--;
+}
+
+static void forget_segments(struct routes *routes, const struct adjacency *table)
+{
+	for (unsigned i = 0; i < ADJACENCY_SLOTS; i++)
+		routes_way_release(routes, table->slot[i].target);
+}
+
+void routes_segment(struct routes *routes, const struct in6_addr *segment)
+{
+	struct sl_via via = {.kind = SL_VIA_L2, .segments = 1, .segment[0] = *segment};
+	struct adjacency *old = routes->adjacency, *new;
+	int target;
+
+	if (adjacency_find(old, segment->s6_addr) || IN6_IS_ADDR_MULTICAST(segment))
+		return;
+	new = rte_zmalloc("adjacency", sizeof(*new), RTE_CACHE_LINE_SIZE);
+	target = new ? routes_way(routes, &via, 6) : 0;
+	if (target <= 0) {
+		rte_free(new);
+		return;
+	}
+	if (old->segments < ADJACENCY_MAX)
+		memcpy(new, old, sizeof(*new));
+	else
+		forget_segments(routes, old);
+	adjacency_add(new, segment, (uint16_t)target);
+	__atomic_store_n(&routes->adjacency, new, __ATOMIC_RELEASE);
+	routes_retire(routes, old);
+	routes->targets_changed(routes->context);
 }

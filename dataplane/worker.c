@@ -258,6 +258,7 @@ static __attribute__((noinline, cold)) void drop_unsent(struct worker *w, struct
 		b->tx_packets--;
 		b->tx_bytes -= unsent[i]->data_len;
 		b->delivered -= unsent[i]->hash.usr == SL_VIA_L2;
+		b->advanced -= unsent[i]->hash.usr == LEAVING_ADVANCED;
 		drop(w, unsent[i], SL_VERDICT_TX_FULL);
 	}
 }
@@ -316,11 +317,12 @@ static inline void stage_send(struct worker *w, struct burst *b, unsigned at_lea
 
 static inline void count_sent(struct worker *w, struct burst *b)
 {
-	w->counters->verdict[SL_VERDICT_ENCAPSULATED] += b->tx_packets - b->delivered;
+	w->counters->verdict[SL_VERDICT_ENCAPSULATED] += b->tx_packets - b->delivered - b->advanced;
 	w->counters->verdict[SL_VERDICT_DELIVERED] += b->delivered;
+	w->counters->verdict[SL_VERDICT_ADVANCED] += b->advanced;
 	w->counters->tx_packets += b->tx_packets;
 	w->counters->tx_bytes += b->tx_bytes;
-	b->tx_packets = b->tx_bytes = b->delivered = 0;
+	b->tx_packets = b->tx_bytes = b->delivered = b->advanced = 0;
 }
 
 static inline unsigned poll_port(struct worker *w, struct burst *b, uint16_t port)

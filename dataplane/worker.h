@@ -40,6 +40,11 @@ struct rare {
 	const struct reflect_rule *reflect;
 	struct reflector reflector;
 	struct fragments fragments;
+	/* a segment that the worker does not know the way to: worker: rw, main: ro but for `wants`
+	 */
+	struct in6_addr wanted;
+	bool wants;
+	int wants_fd; /* main's eventfd */
 };
 
 /* Written by its worker alone once that runs; aligned, so that workers share no cache line. */

@@ -43,7 +43,7 @@ struct burst {
 	unsigned n, missed;
 	uint16_t rx_port;
 	uint32_t now_s;
-	uint64_t tx_packets, tx_bytes, delivered; /* on their way, not yet counted */
+	uint64_t tx_packets, tx_bytes, delivered, advanced; /* on their way, not yet counted */
 	uint64_t inserted;
 	struct recent recent[SL_INNER_FAMILIES];
 	uint64_t sid[2]; /* the last one that a packet was for; none is 0 */
@@ -91,6 +91,7 @@ static inline bool is_tunnel(const struct packet *packet)
 static void enter_rare(struct worker *w, struct passing *p, struct packet *packet,
 		       enum sl_verdict verdict);
 
+#define LEAVING_ADVANCED 0xff /* in hash.usr, where other packets have their sl_via_kind */
 #define ENTER_ICMP ((enum sl_verdict)0xfe) /* no verdict: ICMP to a service address */
 
 /* Any packet, step by step; PARSE_OK or why not. */

@@ -315,6 +315,8 @@ static COLD void enter_icmp(struct worker *w, struct burst *b, struct passing *p
 
 #include "worker_fragment.h"
 
+#include "worker_end.h"
+
 /* --- STAMP probes that came through the overlay --- */
 
 static bool is_probe(const struct worker *w, const struct packet *packet)
@@ -370,6 +372,8 @@ static COLD void enter_rare(struct worker *w, struct passing *p, struct packet *
 		p->l3_bytes = packet->l3_bytes;
 		p->family = packet->key.family == 4 ? SL_INNER_IPV4 : SL_INNER_IPV6;
 		enter_icmp(w, b, p);
+	} else if (verdict == SL_VERDICT_BAD_SEGMENTS) { /* or segments that are left */
+		enter_end(w, b, p, packet);
 	} else if (verdict != SL_VERDICT_NO_SERVICE || !enter_probe(w, b, p, packet)) {
 		drop(w, p->mbuf, verdict);
 	}

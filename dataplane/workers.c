@@ -12,6 +12,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#define ASKS_PER_S 200
+
 static uint32_t boot_s(void)
 {
 	struct timespec ts;
@@ -26,6 +28,7 @@ static int sleep_open(struct workers *workers)
 	unsigned n = ports_sockets(fd, SL_PORTS_MAX * SL_WORKERS_MAX);
 
 	workers->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	workers->wants = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	workers->epoll = epoll_create1(EPOLL_CLOEXEC);
 	fd[n++] = workers->wake;
 	for (unsigned i = 0; i < n; i++) {
@@ -40,7 +43,7 @@ static int sleep_open(struct workers *workers)
 }
 
 /* A second's messages at most, a burst of them, and the same for each group of sources. */
-static struct rare *rare_create(const struct reflect_rule *reflect)
+static struct rare *rare_create(const struct reflect_rule *reflect, int wants)
 {
 	struct rare *rare = rte_zmalloc("rare", sizeof(*rare), RTE_CACHE_LINE_SIZE);
 
@@ -54,6 +57,7 @@ static struct rare *rare_create(const struct reflect_rule *reflect)
 	icmp_limiter_init(&rare->echo, 2000, 400, 100, 50);
 	icmp_limiter_init(&rare->probes, 200000, 4000, 20000, 2000);
 	rare->reflect = reflect;
+	rare->wants_fd = wants;
 	return rare;
 }
 
@@ -80,7 +84,7 @@ int workers_start(struct workers *workers, const struct ports *ports, struct rou
 			.random = rte_rand() | 1,
 			.index = i,
 			.sleep_fd = busy_poll ? -1 : workers->epoll,
-			.rare = rare_create(reflect),
+			.rare = rare_create(reflect, workers->wants),
 		};
 		if (!w->rare)
 			return -ENOMEM;
@@ -101,7 +105,35 @@ void workers_stop(struct workers *workers)
 		rte_free(workers->worker[i].rare);
 	workers->workers = 0;
 	close(workers->epoll);
+	close(workers->wants);
 	close(workers->wake);
+}
+
+/* Each costs the kernel a look-up: strangers' segments must not keep main busy. */
+static bool may_ask(struct workers *workers)
+{
+	uint32_t now_s = boot_s();
+
+	if (now_s != workers->asked_s)
+		workers->asked = 0;
+	workers->asked_s = now_s;
+	return workers->asked++ < ASKS_PER_S;
+}
+
+void workers_wants(struct workers *workers, struct routes *routes)
+{
+	eventfd_t value;
+
+	eventfd_read(workers->wants, &value);
+	for (unsigned i = 0; i < workers->workers; i++) {
+		struct rare *rare = workers->worker[i].rare;
+
+		if (!__atomic_load_n(&rare->wants, __ATOMIC_ACQUIRE))
+			continue;
+		if (may_ask(workers))
+			routes_segment(routes, &rare->wanted);
+		__atomic_store_n(&rare->wants, false, __ATOMIC_RELEASE);
+	}
 }
 
 void workers_tick(struct workers *workers)

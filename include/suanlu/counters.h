@@ -47,7 +47,8 @@
 	X(RATE_LIMITED, "rate-limited", "ICMP beyond its rate")                               \
 	X(FRAGMENT_LATE, "fragment-late", "a fragment whose first one did not come in time")  \
 	X(CONGESTED, "congested", "met congestion in the overlay, its sender knows no ECN")   \
-	X(PROBE_ANSWERED, "probe-answered", "a STAMP probe, answered")
+	X(PROBE_ANSWERED, "probe-answered", "a STAMP probe, answered")                        \
+	X(ADVANCED, "advanced", "sent on to its next segment (End)")
 
 enum sl_verdict {
 #define X(name, text, what) SL_VERDICT_##name,
