@@ -137,15 +137,19 @@ json_t *answer_sites(const struct control *control)
 	for (unsigned i = 0; i < control->config->sites; i++) {
 		const struct state_site *site = &control->state.site[i];
 		double age_s = site->last_report_s < 0 ? NAN : now_s - site->last_report_s;
+		double measured_s = site->delay_at_s;
+		char way[SL_PATH_NAME_TEXT];
 
 		json_array_append_new(
-			list,
-			json_pack("{s:s, s:s, s:b, s:o, s:o, s:o, s:o}", "name",
-				  control->config->site[i].name, "state",
-				  state[state_site_state(&control->state, i, now_s)], "drained",
-				  site->drained, "age_ms", number(1000 * age_s), "delay_ms",
-				  number(1000 * site->delay_s), "labels", site_labels(control, i),
-				  "services", site_members(control, i)));
+			list, json_pack("{s:s, s:s, s:b, s:o, s:o, s:s, s:o, s:o, s:o}", "name",
+					control->config->site[i].name, "state",
+					state[state_site_state(&control->state, i, now_s)],
+					"drained", site->drained, "age_ms", number(1000 * age_s),
+					"delay_ms", number(1000 * site->delay_s), "way",
+					ways_text(&control->ways, i, way), "delay_age_ms",
+					number(measured_s < 0 ? NAN : 1000 * (now_s - measured_s)),
+					"labels", site_labels(control, i), "services",
+					site_members(control, i)));
 	}
 	return list;
 }

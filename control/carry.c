@@ -78,6 +78,7 @@ static void carry_delay(struct state_site *site, const struct config_site *confi
 		return;
 	site->delay_s = config->delay_s;
 	site->delay_at_s = -1;
+	site->path_dead = false;
 }
 
 void carry_state(struct state *to, struct state *from)

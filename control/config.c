@@ -17,6 +17,7 @@
 #include "config_value.h"
 
 #define SITES_MAX 4096
+#define TRANSITS_MAX 1000
 #define EDGES_MAX 63 /* with this node 64, SOLVE_EDGES_MAX */
 
 /* One of two words; *out is 0 for the first and 1 for the second, and so on. */
@@ -287,6 +288,15 @@ static int set_edges(struct config_reader *reader, const struct config_field *fi
 				&config->edge, &config->edges);
 }
 
+static int set_transits(struct config_reader *reader, const struct config_field *field,
+			const yaml_node_t *node, void *out)
+{
+	struct config *config = out;
+
+	return config_read_list(reader, field, config_set_transit, sizeof(*config->transit),
+				TRANSITS_MAX, node, &config->transit, &config->transits);
+}
+
 static int read_all(struct config_reader *reader, struct config *config)
 {
 	static const struct config_field fields[] = {
@@ -307,6 +317,7 @@ static int read_all(struct config_reader *reader, struct config *config)
 		CONFIG_WHOLE("services", set_services),
 		CONFIG_WHOLE("sites", set_sites),
 		CONFIG_WHOLE("edges", set_edges),
+		CONFIG_WHOLE("transits", set_transits),
 		CONFIG_WHOLE("publish", config_set_publish),
 		CONFIG_FIELD("site", config_set_name, struct config, site_name),
 	};
@@ -390,6 +401,7 @@ void config_free(struct config *config)
 	free(config->site);
 	free(config->service);
 	free(config->edge);
+	free(config->transit);
 	free(config->receiver);
 	free(config->key_file);
 	free(config->probes.key_file);

@@ -155,22 +155,28 @@ static int check_node(struct config_reader *reader, const struct config *config)
 	return check_vnis(reader, config) < 0 ? -EINVAL : check_key_file(reader, config);
 }
 
-/* Where a key stands in the file: sites first, then edges. */
+/* Where a key stands in the file: sites first, then edges, then transit nodes. */
 static const uint8_t *key_of(const struct config *config, unsigned i, char *path, size_t bytes)
 {
 	if (i < config->sites) {
 		snprintf(path, bytes, "sites[%u].key", i);
 		return config->site[i].has_key ? config->site[i].key : NULL;
 	}
-	snprintf(path, bytes, "edges[%u].key", i - config->sites);
-	return config->edge[i - config->sites].key;
+	i -= config->sites;
+	if (i < config->edges) {
+		snprintf(path, bytes, "edges[%u].key", i);
+		return config->edge[i].key;
+	}
+	i -= config->edges;
+	snprintf(path, bytes, "transits[%u].key", i);
+	return config->transit[i].has_key ? config->transit[i].key : NULL;
 }
 
 static int check_keys(struct config_reader *reader, const struct config *config)
 {
 	char path[64], other[64];
 
-	for (unsigned i = 0; i < config->sites + config->edges; i++) {
+	for (unsigned i = 0; i < config->sites + config->edges + config->transits; i++) {
 		const uint8_t *key = key_of(config, i, path, sizeof(path));
 
 		for (unsigned k = 0; key && k < i; k++) {

@@ -47,6 +47,54 @@ int config_set_probes(struct config_reader *reader, const struct config_field *f
 	return CONFIG_READ(reader, fields, node, out);
 }
 
+static int set_transit_key(struct config_reader *reader, const struct config_field *field,
+			   const yaml_node_t *node, void *out)
+{
+	struct config_transit *transit = out;
+
+	transit->has_key = true;
+	return config_set_key(reader, field, node, transit->key);
+}
+
+int config_set_transit(struct config_reader *reader, const struct config_field *field,
+		       const yaml_node_t *node, void *out)
+{
+	static const struct config_field fields[] = {
+		CONFIG_FIELD("name", config_set_name, struct config_transit, name),
+		CONFIG_WHOLE("key", set_transit_key),
+		CONFIG_FIELD("sid", config_set_ipv6, struct config_transit, sid),
+		CONFIG_FIELD("reflector", config_set_ipv6, struct config_transit, reflector),
+	};
+
+	(void)field;
+	return CONFIG_READ(reader, fields, node, out);
+}
+
+static int check_transit(struct config_reader *reader, const struct config *config, unsigned i)
+{
+	const struct config_transit *transit = &config->transit[i];
+	char path[64];
+
+	snprintf(path, sizeof(path), "transits[%u]", i);
+	if (!*transit->name)
+		return config_fail_at(reader, path, "name: required");
+	if (IN6_IS_ADDR_UNSPECIFIED(&transit->sid))
+		return config_fail_at(reader, path, "sid: required, its End SID");
+	if (transit->has_key && IN6_IS_ADDR_UNSPECIFIED(&transit->reflector))
+		return config_fail_at(reader, path,
+				      "reflector: required with a key: it tells its links, and "
+				      "the one to it is measured from here");
+	for (unsigned k = 0; k < i; k++)
+		if (strcmp(transit->name, config->transit[k].name) == 0)
+			return config_fail_at(reader, path, "'%s' is the name of transits[%u] too",
+					      transit->name, k);
+	for (unsigned k = 0; k < config->sites; k++)
+		if (strcmp(transit->name, config->site[k].name) == 0)
+			return config_fail_at(reader, path, "'%s' is the name of sites[%u] too",
+					      transit->name, k);
+	return 0;
+}
+
 static int check_key(struct config_reader *reader, const struct config_probes *probes)
 {
 	uint8_t secret[SL_PROBE_KEY_MAX];
@@ -66,6 +114,11 @@ int config_check_probes(struct config_reader *reader, struct config *config)
 				      "empty: expected keys, or {} for all defaults");
 	for (unsigned i = 0; i < config->sites; i++)
 		probes->on |= !IN6_IS_ADDR_UNSPECIFIED(&config->site[i].reflector);
+	for (unsigned i = 0; i < config->transits; i++) {
+		if (check_transit(reader, config, i) < 0)
+			return -EINVAL;
+		probes->on = true;
+	}
 	if (!probes->on)
 		return 0;
 	if (IN6_IS_ADDR_UNSPECIFIED(&config->address))

@@ -13,5 +13,7 @@
 
 config_set config_set_probes; /* struct config_probes */
 
+config_set config_set_transit; /* struct config_transit */
+
 /* What only the whole file shows, and the defaults that depend on other keys. */
 int config_check_probes(struct config_reader *reader, struct config *config);

@@ -190,7 +190,7 @@ static void on_interval(int fd, short what, void *argument)
 	(void)fd;
 	(void)what;
 	demand_sample(&control->demand, now_s);
-	paths_refresh(&control->paths);
+	ways_update(&control->ways, paths_refresh(&control->paths), now_s);
 	demand_publish(&control->demand);
 	for (unsigned i = 0; i < control->config->sites; i++)
 		log_site(control, i, now_s);
@@ -272,9 +272,9 @@ static int open_parts(struct control *control, struct config_error *error)
 	control->base = new_base();
 	if (!control->base || link_open(&control->link, control->base, config) < 0)
 		return out_of_memory(error);
-	if (paths_start(config, &control->link) < 0)
+	paths_open(&control->paths, config);
+	if (ways_open(&control->ways, &control->state, &control->link) < 0)
 		return out_of_memory(error);
-	paths_open(&control->paths, &control->state);
 	result = ingest_open(&control->ingest, &control->state, &control->key, error);
 	if (result == 0)
 		result = announce_open(&control->announce, config, error);
@@ -310,6 +310,7 @@ void control_close(struct control *control)
 	if (control->config) {
 		announce_close(&control->announce);
 		ingest_close(&control->ingest);
+		ways_close(&control->ways);
 		paths_close(&control->paths);
 		link_close(&control->link);
 		control_unshape(control);

@@ -5,7 +5,7 @@
  *
  *	UDP, bus -> ingest -> state -> routes -> link -> dataplane
  *	dataplane's counters -> demand -> state, other edges
- *	dataplane's paths -> paths -> state
+ *	dataplane's paths -> ways -> state, link
  *	state, routes -> upward -> edges, if this is the gateway of a site
  *	routes, link -> announce -> kernel -> the operator's routing daemon
  *
@@ -21,6 +21,7 @@
 #include "routes.h"
 #include "rundir.h"
 #include "upward.h"
+#include "ways.h"
 
 struct control {
 	struct event_base *base;
@@ -34,6 +35,7 @@ struct control {
 	struct upward upward;
 	struct link link;
 	struct paths paths;
+	struct ways ways;
 	struct ingest ingest;
 	struct ingest_bus bus;
 	struct announce announce;

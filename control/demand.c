@@ -49,7 +49,7 @@ static int open_publisher(struct demand *demand, const struct key *key, struct b
 	if (result < 0)
 		return refuse(error, result, "demand", sl_publisher_error(NULL));
 	demand->report = calloc(config->services + 1, sizeof(*demand->report));
-	demand->path = calloc(config->sites + 1, sizeof(*demand->path));
+	demand->path = calloc(config->sites + config->transits + 1, sizeof(*demand->path));
 	if (!demand->report || !demand->path)
 		return refuse(error, -ENOMEM, "demand", "no memory");
 	result = bus ? publisher_use_bus(demand->publisher, bus, SUBJECT_EDGE, config->node) : 0;
@@ -177,7 +177,13 @@ void demand_publish(struct demand *demand)
 			(struct sl_path){.site = config->site[i].name,
 					 .delay_s = demand->state->site[i].delay_s,
 					 .drained = demand->state->site[i].drained ||
-						    demand->state->site[i].path_dead};
+						    demand->state->site[i].path_dead,
+					 .link_s = demand->state->site[i].link_s};
+	for (unsigned i = 0; i < config->transits; i++)
+		demand->path[report.paths++] =
+			(struct sl_path){.site = config->transit[i].name,
+					 .link_s = demand->state->transit[i].link_s,
+					 .delay_s = demand->state->transit[i].link_s};
 	result = sl_publish(demand->publisher, &report);
 	if (result == -ENOTCONN) /* the bus tells that itself */
 		return;

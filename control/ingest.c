@@ -23,23 +23,33 @@ static int refuse(struct config_error *error, int code, const char *what)
 	return code;
 }
 
-/* Senders are numbered: sites, then edges. */
+/* Senders are numbered: sites, then edges, then transit nodes. NULL: that one has no key. */
+static const uint8_t *key_of(const struct config *config, unsigned sender, const char **name)
+{
+	if (sender < config->sites) {
+		*name = config->site[sender].name;
+		return config->site[sender].has_key ? config->site[sender].key : NULL;
+	}
+	sender -= config->sites;
+	if (sender < config->edges) {
+		*name = config->edge[sender].name;
+		return config->edge[sender].key;
+	}
+	sender -= config->edges;
+	*name = config->transit[sender].name;
+	return config->transit[sender].has_key ? config->transit[sender].key : NULL;
+}
+
 static int add_keys(struct verify *verify, const struct config *config, const struct verify *before,
 		    struct config_error *error)
 {
-	for (unsigned i = 0; i < config->sites + config->edges; i++) {
-		bool is_site = i < config->sites;
-		const uint8_t *key =
-			is_site ? config->site[i].key : config->edge[i - config->sites].key;
-		int result;
+	for (unsigned i = 0; i < config->sites + config->edges + config->transits; i++) {
+		const char *name;
+		const uint8_t *key = key_of(config, i, &name);
+		int result = key ? verify_add(verify, key, i, before) : 0;
 
-		if (is_site && !config->site[i].has_key)
-			continue;
-		result = verify_add(verify, key, i, before);
 		if (result < 0)
-			return refuse(error, result,
-				      is_site ? config->site[i].name
-					      : config->edge[i - config->sites].name);
+			return refuse(error, result, name);
 	}
 	return 0;
 }
@@ -181,8 +191,8 @@ static void note_time(struct ingest *ingest, unsigned sender, enum verify_reason
 			name, (double)-ahead_us / 1e6);
 }
 
-static void apply(struct ingest *ingest, Suanlu__Report *report, unsigned sender,
-		  int64_t ahead_us, uint64_t arrived_ns)
+static void apply(struct ingest *ingest, Suanlu__Report *report, unsigned sender, int64_t ahead_us,
+		  uint64_t arrived_ns)
 {
 	unsigned sites = ingest->state->config->sites;
 	double now_s = clock_s();
@@ -192,8 +202,11 @@ static void apply(struct ingest *ingest, Suanlu__Report *report, unsigned sender
 		state_site_report(ingest->state, sender, report, now_s,
 				  now_s + fmin(0, (double)ahead_us / 1e6), arrived_ns);
 		state_site_said(ingest->state, sender, report);
-	} else {
+	} else if (sender - sites < ingest->state->config->edges) {
 		state_edge_report(ingest->state, sender - sites, report, now_s);
+	} else {
+		state_transit_report(ingest->state, sender - sites - ingest->state->config->edges,
+				     report, now_s);
 	}
 }
 

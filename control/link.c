@@ -33,12 +33,15 @@ int link_open(struct link *link, struct event_base *base, const struct config *c
 	snprintf(link->address.sun_path, sizeof(link->address.sun_path), "%s/dataplane.sock",
 		 config->run_dir);
 	link->service = calloc(config->services + 1, sizeof(*link->service));
+	link->ways = calloc(config->sites + 1, sizeof(*link->ways));
 	link->queue = calloc(config->services + 1, sizeof(*link->queue));
 	link->retry = evtimer_new(base, connect_now, link);
-	if (!link->service || !link->queue || !link->retry) {
+	if (!link->ways || !link->service || !link->queue || !link->retry) {
 		link_close(link);
 		return -ENOMEM;
 	}
+	for (unsigned i = 0; i < config->sites; i++)
+		memcpy(link->ways[i].via, config->site[i].via, sizeof(link->ways[i].via));
 	return 0;
 }
 
@@ -61,6 +64,7 @@ void link_close(struct link *link)
 	if (link->retry)
 		event_free(link->retry);
 	free(link->path);
+	free(link->ways);
 	free(link->queue);
 	free(link->service);
 	*link = (struct link){.fd = -1};
@@ -125,11 +129,13 @@ static size_t build(const struct link *link, unsigned index, struct sl_msg_servi
 	out->candidates = service->sites;
 	for (unsigned k = 0; k < service->sites; k++) {
 		const struct config_site *site = &link->config->site[service->site[k]];
+		const struct link_ways *ways = &link->ways[service->site[k]];
 
 		memcpy(out->candidate[k].site, site->name, SL_NAME_MAX);
 		out->candidate[k].weight = link->service[index].weight[k];
 		out->candidate[k].standby = link->service[index].standby[k];
-		memcpy(out->candidate[k].via, site->via, sizeof(site->via));
+		memcpy(out->candidate[k].via, ways->via, sizeof(ways->via));
+		memcpy(out->candidate[k].second, ways->second, sizeof(ways->second));
 	}
 	return bytes;
 }
@@ -426,6 +432,44 @@ void link_start(struct link *link)
 	connect_now(-1, 0, link);
 }
 
+/* As link_set has it: a change waits for the answer to what was sent before. */
+static void send_again(struct link *link, unsigned service)
+{
+	struct link_service *s = &link->service[service];
+
+	if (link->phase == LINK_DOWN)
+		return;
+	if (s->unanswered) {
+		s->again = true;
+		return;
+	}
+	enqueue(link, service);
+	flush(link);
+}
+
+static bool uses(const struct config_service *service, unsigned site)
+{
+	for (unsigned k = 0; k < service->sites; k++)
+		if (service->site[k] == site)
+			return true;
+	return false;
+}
+
+void link_ways(struct link *link, unsigned site, const struct sl_via *via,
+	       const struct sl_via *second)
+{
+	struct link_ways ways;
+
+	memcpy(ways.via, via, sizeof(ways.via));
+	memcpy(ways.second, second, sizeof(ways.second));
+	if (memcmp(&ways, &link->ways[site], sizeof(ways)) == 0)
+		return;
+	link->ways[site] = ways;
+	for (unsigned i = 0; i < link->config->services; i++)
+		if (uses(&link->config->service[i], site))
+			send_again(link, i);
+}
+
 void link_standby(struct link *link, unsigned service, const uint32_t *standby)
 {
 	memcpy(link->service[service].standby, standby,
@@ -440,16 +484,9 @@ void link_set(struct link *link, unsigned service, const uint32_t *weight,
 	memcpy(s->weight, weight, link->config->service[service].sites * sizeof(*weight));
 	if (s->cause.arrived_ns == 0)
 		s->cause = cause;
-	if (link->phase == LINK_DOWN) {
+	if (link->phase == LINK_DOWN)
 		s->cause = (struct reaction_cause){};
-		return;
-	}
-	if (s->unanswered) {
-		s->again = true;
-		return;
-	}
-	enqueue(link, service);
-	flush(link);
+	send_again(link, service);
 }
 
 void link_reload(struct link *link, struct link *next)
@@ -464,6 +501,8 @@ void link_reload(struct link *link, struct link *next)
 	next->config = old.config;
 	next->service = old.service;
 	next->queue = old.queue;
+	link->ways = next->ways;
+	next->ways = old.ways;
 	link->path = next->path;
 	link->paths = next->paths;
 	next->path = old.path;

@@ -33,6 +33,11 @@ struct link_path {
 	bool pending, ended;
 };
 
+/* How packets reach a site now. */
+struct link_ways {
+	struct sl_via via[SL_INNER_FAMILIES], second[SL_INNER_FAMILIES];
+};
+
 enum link_phase {
 	LINK_DOWN,
 	LINK_HELLO,   /* connected, HELLO is to be sent */
@@ -58,6 +63,7 @@ struct link {
 	struct link_service *service;
 	unsigned *queue; /* ring of pending services */
 	unsigned queued, first;
+	struct link_ways *ways; /* by site */
 	struct link_path *path;
 	unsigned paths;
 };
@@ -83,6 +89,10 @@ void link_start(struct link *link);
 /* Probe this path, by its name; ways that changed take the place of those before. 0 or -ENOMEM. */
 int link_path(struct link *link, const struct sl_msg_path *message);
 void link_path_end(struct link *link, const struct sl_path_name *name);
+
+/* Other ways to a site than its configured one; services that use it are sent again. */
+void link_ways(struct link *link, unsigned site, const struct sl_via *via,
+	       const struct sl_via *second);
 
 /* What members get if none with a weight is alive (route.h); goes out with the next link_set. */
 void link_standby(struct link *link, unsigned service, const uint32_t *standby);

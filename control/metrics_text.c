@@ -2,6 +2,7 @@
 #include "metrics_text.h"
 #include "clock.h"
 #include "metrics_cats.h"
+#include "metrics_paths.h"
 #include <math.h>
 #include <stdio.h>
 
@@ -373,6 +374,7 @@ void metrics_text(const struct control *control, struct evbuffer *out)
 	announced(control, out);
 	sites(control, out);
 	metrics_cats(control, out);
+	metrics_paths(control, out);
 	reports(control, out);
 	bus(control, out);
 	loop(control, out);

@@ -48,7 +48,7 @@ static int build(const struct control *control, struct control *next, struct con
 		result = ingest_verifier(&next->ingest.verify, next->config, &next->key,
 					 control->ingest.verify, error);
 	if (result == 0 && (link_open(&next->link, control->base, next->config) < 0 ||
-			    paths_start(next->config, &next->link) < 0 ||
+			    ways_open(&next->ways, &next->state, &next->link) < 0 ||
 			    announce_shape(&next->announce, next->config) < 0))
 		result = no_memory(error);
 	return result;
@@ -60,6 +60,7 @@ static void discard(struct control *next)
 	if (next->config) {
 		announce_close(&next->announce);
 		ingest_close(&next->ingest);
+		ways_close(&next->ways);
 		link_close(&next->link);
 		control_unshape(next);
 	}
@@ -121,6 +122,9 @@ static void swap(struct control *control, struct control *next, double now_s)
 	EXCHANGE(control->state, next->state);
 	EXCHANGE(control->demand, next->demand);
 	EXCHANGE(control->routes, next->routes);
+	EXCHANGE(control->ways, next->ways);
+	control->ways.state = &control->state;
+	control->ways.link = &control->link;
 	EXCHANGE(control->upward, next->upward);
 	control->demand.state = control->routes.state = &control->state;
 	next->demand.state = next->routes.state = &next->state;

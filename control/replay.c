@@ -71,6 +71,10 @@ static bool is_sender(const struct config *config, const uint8_t key[SL_KEY_BYTE
 		if (known && memcmp(known, key, SL_KEY_BYTES) == 0)
 			return true;
 	}
+	for (unsigned i = 0; i < config->transits; i++)
+		if (config->transit[i].has_key &&
+		    memcmp(config->transit[i].key, key, SL_KEY_BYTES) == 0)
+			return true;
 	return false;
 }
 

@@ -82,10 +82,27 @@ static int open_edges(struct state *state)
 	return 0;
 }
 
+static int open_transits(struct state *state)
+{
+	const struct config *config = state->config;
+
+	state->transit = calloc(config->transits + 1, sizeof(*state->transit));
+	if (!state->transit || !hcreate_r(config->transits * 2 + 1, &state->transit_names))
+		return -ENOMEM;
+	for (unsigned i = 0; i < config->transits; i++) {
+		state->transit[i].link = calloc(STATE_LINKS_MAX, sizeof(struct state_link));
+		if (!state->transit[i].link ||
+		    name_add(&state->transit_names, config->transit[i].name, i) < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
 int state_open(struct state *state, const struct config *config)
 {
 	*state = (struct state){.config = config};
-	if (open_sites(state) < 0 || open_services(state) < 0 || open_edges(state) < 0) {
+	if (open_sites(state) < 0 || open_services(state) < 0 || open_edges(state) < 0 ||
+	    open_transits(state) < 0) {
 		state_close(state);
 		return -ENOMEM;
 	}
@@ -108,10 +125,14 @@ void state_close(struct state *state)
 		free(state->edge[i].delay_s);
 		free(state->edge[i].delay_at_s);
 	}
+	for (unsigned i = 0; state->transit && i < state->config->transits; i++)
+		free(state->transit[i].link);
+	free(state->transit);
 	for (unsigned i = 0; state->service && i < state->config->services; i++)
 		close_members(state, i);
 	hdestroy_r(&state->service_names);
 	hdestroy_r(&state->site_names);
+	hdestroy_r(&state->transit_names);
 	free(state->edge);
 	free(state->service);
 	free(state->site);
@@ -224,6 +245,52 @@ void state_edge_report(struct state *state, unsigned edge, const Suanlu__Report 
 			e->delay_at_s[site] = report->path[i]->drained ? -1 : now_s;
 		}
 	}
+}
+
+/* Sites, then transit nodes; -1: neither. */
+static int find_target(struct state *state, const char *name)
+{
+	int site = state_find_site(state, name), transit;
+
+	if (site >= 0)
+		return site;
+	transit = name_find(&state->transit_names, name);
+	return transit < 0 ? -1 : (int)state->config->sites + transit;
+}
+
+static struct state_link *link_to(struct state_transit *transit, unsigned target)
+{
+	for (unsigned i = 0; i < transit->links; i++)
+		if (transit->link[i].target == target)
+			return &transit->link[i];
+	if (transit->links == STATE_LINKS_MAX)
+		return NULL;
+	transit->link[transit->links].target = target;
+	return &transit->link[transit->links++];
+}
+
+void state_transit_report(struct state *state, unsigned transit, const Suanlu__Report *report,
+			  double now_s)
+{
+	struct state_transit *t = &state->transit[transit];
+
+	t->last_report_s = now_s;
+	t->valid_for_s = valid_for_s(report);
+	for (size_t i = 0; i < report->n_path; i++) {
+		int target = find_target(state, report->path[i]->site);
+		struct state_link *link = target < 0 ? NULL : link_to(t, (unsigned)target);
+
+		if (!link)
+			continue;
+		link->delay_s = report->path[i]->link_s;
+		link->at_s = now_s;
+	}
+}
+
+bool state_link_lives(const struct state_transit *transit, const struct state_link *link,
+		      double now_s)
+{
+	return link->delay_s > 0 && now_s - link->at_s <= EDGE_VALIDITIES * transit->valid_for_s;
 }
 
 enum estimate_state state_site_state(const struct state *state, unsigned site, double now_s)

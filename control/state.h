@@ -17,9 +17,10 @@
 
 struct state_site {
 	bool drained;
-	double delay_s;	      /* of the path there, one way: configured, then measured (paths.c) */
-	double delay_at_s;    /* when it was measured; negative: it was not */
-	bool path_dead;	      /* no way there is alive (paths.c) */
+	double delay_s;	   /* of the path there, one way: configured, then measured (ways.c) */
+	double delay_at_s; /* when it was measured; negative: it was not */
+	bool path_dead;	   /* no way there is alive (ways.c) */
+	double link_s; /* measured straight there, without transit nodes; 0: not, or it is dead */
 	double last_report_s; /* negative: never */
 	double valid_until_s;
 	char label[SL_LABELS_MAX][SL_NAME_MAX]; /* what it says of itself */
@@ -53,12 +54,28 @@ struct state_edge {
 	double *delay_at_s;   /* when it said so; negative: never */
 };
 
+#define STATE_LINKS_MAX 256 /* of a transit node; more are not listened to */
+
+struct state_link {
+	unsigned target; /* sites, then transit nodes */
+	double delay_s;	 /* 0: there is none now */
+	double at_s;	 /* when it said so */
+};
+
+struct state_transit {
+	double link_s; /* from here, measured; 0: not, or it is dead */
+	double last_report_s, valid_for_s;
+	struct state_link *link; /* as it says */
+	unsigned links;
+};
+
 struct state {
 	const struct config *config;
 	struct state_site *site;
 	struct state_service *service;
 	struct state_edge *edge;
-	struct hsearch_data site_names, service_names;
+	struct state_transit *transit;
+	struct hsearch_data site_names, service_names, transit_names;
 };
 
 int state_open(struct state *state, const struct config *config);
@@ -77,6 +94,14 @@ void state_site_said(struct state *state, unsigned site, Suanlu__Report *report)
 /* A verified report of another edge. */
 void state_edge_report(struct state *state, unsigned edge, const Suanlu__Report *report,
 		       double now_s);
+
+/* A verified report of a transit node. */
+void state_transit_report(struct state *state, unsigned transit, const Suanlu__Report *report,
+			  double now_s);
+
+/* Does a link of it count: was it said so lately? */
+bool state_link_lives(const struct state_transit *transit, const struct state_link *link,
+		      double now_s);
 
 enum estimate_state state_site_state(const struct state *state, unsigned site, double now_s);
 

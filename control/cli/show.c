@@ -111,6 +111,7 @@ static void site_cells(struct table *table, const json_t *site)
 		   json_is_true(json_object_get(site, "drained")) ? ", drained" : "");
 	table_number(table, site, "age_ms", 1, 0);
 	table_number(table, site, "delay_ms", 1, 1);
+	table_text(table, site, "way");
 }
 
 static void load_cells(struct table *table, const json_t *load)
@@ -132,10 +133,10 @@ static void load_cells(struct table *table, const json_t *load)
 static void show_sites(const json_t *answer)
 {
 	static const char *const header[] = {
-		"SITE",		"REPORTS",     ">AGE ms",      ">DELAY ms",    "SERVICE",
-		">SERVERS",	">SERVICE ms", ">BUSY",	       ">QUEUED",      ">ARRIVALS/s",
-		">OTHERS/s",	">USED %",     ">RESPONSE ms", ">REPORTED ms", ">WEIGHT %",
-		">NEW FLOWS/s", NULL};
+		"SITE",	       "REPORTS",      ">AGE ms",     ">DELAY ms",    "WAY",
+		"SERVICE",     ">SERVERS",     ">SERVICE ms", ">BUSY",	      ">QUEUED",
+		">ARRIVALS/s", ">OTHERS/s",    ">USED %",     ">RESPONSE ms", ">REPORTED ms",
+		">WEIGHT %",   ">NEW FLOWS/s", NULL};
 	const json_t *site, *load;
 	double arrivals = 0, new_flows = 0, queued = 0;
 	struct table table;
@@ -157,7 +158,7 @@ static void show_sites(const json_t *answer)
 		queued += sum_of(services, "queued");
 	}
 	table_cell(&table, "total");
-	table_empty(&table, 7);
+	table_empty(&table, 8);
 	table_cell(&table, "%.0f", queued);
 	table_cell(&table, "%.1f", arrivals);
 	table_empty(&table, 5);

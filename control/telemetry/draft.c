@@ -155,6 +155,7 @@ static void fill_rest(struct draft *draft, const struct sl_report *from)
 		draft->path[i].site = (char *)from->path[i].site;
 		draft->path[i].delay_s = from->path[i].delay_s;
 		draft->path[i].drained = from->path[i].drained;
+		draft->path[i].link_s = from->path[i].link_s;
 		draft->entry[draft->entries++] = &draft->path[i];
 	}
 }

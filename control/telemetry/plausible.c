@@ -172,6 +172,8 @@ static bool paths_plausible(const Suanlu__Report *report, char *why, size_t byte
 			wrong = "site named twice";
 		else if (!in_range(path->delay_s, 0, TIME_S_MAX))
 			wrong = "delay_s";
+		else if (!in_range(path->link_s, 0, TIME_S_MAX))
+			wrong = "link_s";
 		if (wrong)
 			return wrong_in(why, bytes, "path", path->site, wrong);
 	}

@@ -83,6 +83,19 @@ struct config_receiver {
 };
 
 /*
+ * A node that packets to a site may pass on their way: SRv6 End (RFC 8986 section 4.1) in our
+ * dataplane or a kernel. One with a key tells us its measured links; ways by one
+ * without are all measured from here.
+ */
+struct config_transit {
+	char name[SL_NAME_MAX];
+	bool has_key;
+	uint8_t key[SL_KEY_BYTES];
+	struct in6_addr sid;
+	struct in6_addr reflector; /* STAMP, as the kernel routes to it; :: none */
+};
+
+/*
  * Host routes of the service addresses in this host's kernel, for a routing daemon to
  * redistribute (control/announce.h). They are blackhole routes unless an interface is given.
  */
@@ -130,6 +143,8 @@ struct config {
 	unsigned services;
 	struct config_edge *edge;
 	unsigned edges;
+	struct config_transit *transit;
+	unsigned transits;
 	/* a site's gateway: its sites are its instances, and it answers for them (upward.h) */
 	struct config_receiver *receiver;
 	unsigned receivers;

@@ -68,10 +68,12 @@ struct sl_demand {
 	uint64_t new_flows;
 };
 
+/* delay_s, link_s and the rest as in telemetry.proto; an edge's or a transit node's. */
 struct sl_path {
 	const char *site;
 	double delay_s;
 	bool drained; /* nothing new goes there from here */
+	double link_s;
 };
 
 struct sl_report {

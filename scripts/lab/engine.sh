@@ -8,6 +8,7 @@
 # $LAB_DIR/NODE.yaml and a run directory $LAB_DIR/NODE; processes are named dataplane-NODE,
 # control-NODE, server-SITE, agent-SITE, reflector-SITE. LAB_MORE_SERVICES: YAML of services beside
 # infer and stream. LAB_PROBES: YAML of how paths are measured; unset: delays are configured.
+# LAB_TRANSITS: YAML of transit nodes.
 # LAB_BUS: the value of `bus`, in place of UDP.
 # LAB_REPORT_PORT: where agents send by UDP, if not where control listens.
 # shellcheck disable=SC2153 # LAB_* are lab.sh's
@@ -59,6 +60,7 @@ metrics:
 ${LAB_USER:+user: $LAB_USER}
 ${LAB_ANNOUNCE:+announce: $LAB_ANNOUNCE}
 ${LAB_PROBES:+probes: $LAB_PROBES}
+${LAB_TRANSITS:+transits: $LAB_TRANSITS}
 services:
   - name: infer
     ipv4: $LAB_IPV4

@@ -374,14 +374,60 @@ static void test_add(void **state)
 	assert_int_equal(decap(&full, &packet), PARSE_OK);
 }
 
+/* A reduced SRH as encap.c writes it: two segments listed, three left to pass; the first is only in
+ * the destination. Advances to each in turn (RFC 8986 section 4.1). */
+static void test_advance(void **state)
+{
+	uint8_t frame[14 + 40 + 8 + 2 * 16 + 20] = {[12] = 0x86, [13] = 0xdd, [14] = 0x60};
+	uint8_t *ip = frame + 14, *srh = ip + 40, *inner = srh + 40;
+	static const uint8_t header[] = {IPPROTO_IPIP, 4, 4, 2, 1, 0, 0, 0};
+	struct packet packet = {.data = frame, .bytes = sizeof(frame)};
+
+	(void)state;
+	ip[5] = 60;
+	ip[6] = IPPROTO_ROUTING;
+	ip[7] = 3;
+	inet_pton(AF_INET6, "fc00:e::1", ip + 8);
+	inet_pton(AF_INET6, "fc00:c:0:46::1", ip + 24);
+	memcpy(srh, header, sizeof(header));
+	inet_pton(AF_INET6, "fc00:b::4", srh + 8);
+	inet_pton(AF_INET6, "fc00:c:0:46::2", srh + 24);
+	inner[0] = 0x45;
+	assert_int_equal(parse(&packet), PARSE_OK);
+	assert_int_equal(decap(&sids, &packet), SL_VERDICT_BAD_SEGMENTS);
+
+	srh[4] = 2; /* more entries than there are bytes */
+	assert_int_equal(decap_advance(&sids, &packet), SL_VERDICT_BAD_SEGMENTS);
+	srh[4] = 0; /* more left than listed and the one that is not */
+	srh[3] = 3;
+	assert_int_equal(decap_advance(&sids, &packet), SL_VERDICT_BAD_SEGMENTS);
+	srh[4] = 1;
+	srh[3] = 2;
+	assert_int_equal(decap_advance(&sids, &packet), PARSE_OK);
+	assert_int_equal(srh[3], 1);
+	assert_int_equal(ip[7], 2);
+	assert_memory_equal(ip + 24, srh + 24, 16);
+	assert_int_equal(decap_advance(&sids, &packet), PARSE_OK); /* also a SID of ours */
+	assert_memory_equal(ip + 24, srh + 8, 16);
+	assert_memory_equal(packet.key.destination, srh + 8, 16);
+	assert_int_equal(srh[3], 0);
+	assert_int_equal(decap_advance(&sids, &packet), SL_VERDICT_NOT_LOCAL);
+	memcpy(packet.key.destination, srh + 24, 16);
+	assert_int_equal(decap_advance(&sids, &packet), SL_VERDICT_BAD_SEGMENTS); /* none left */
+	srh[3] = 1;
+	assert_int_equal(decap_advance(&sids, &packet), SL_VERDICT_HOP_LIMIT);
+	assert_int_equal(srh[3], 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_valid),		cmocka_unit_test(test_truncated),
-		cmocka_unit_test(test_inner_truncated), cmocka_unit_test(test_padding),
-		cmocka_unit_test(test_corrupted),	cmocka_unit_test(test_fragment),
-		cmocka_unit_test(test_outer_ipv4),	cmocka_unit_test(test_ecn),
-		cmocka_unit_test(test_prefix_lengths),	cmocka_unit_test(test_add),
+		cmocka_unit_test(test_valid),	  cmocka_unit_test(test_advance),
+		cmocka_unit_test(test_truncated), cmocka_unit_test(test_inner_truncated),
+		cmocka_unit_test(test_padding),	  cmocka_unit_test(test_corrupted),
+		cmocka_unit_test(test_fragment),  cmocka_unit_test(test_outer_ipv4),
+		cmocka_unit_test(test_ecn),	  cmocka_unit_test(test_prefix_lengths),
+		cmocka_unit_test(test_add),
 	};
 
 	add(&sids, "2001:db8:ffff::", 48);
