@@ -26,8 +26,8 @@ struct upward {
 	struct upward_service *service;
 	struct sl_load *load; /* of the report being made */
 	struct pace pace;
-	uint64_t sent, extra;		/* reports, and those because load jumped */
-	bool failed, too_long, refused; /* told */
+	uint64_t sent, extra;  /* reports, and those because load jumped */
+	bool failed, too_long; /* told */
 };
 
 int upward_open(struct upward *upward, const struct state *state, const struct routes *routes,
