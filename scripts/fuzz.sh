@@ -36,11 +36,12 @@ declare -A PARSERS=(
     [stamp]="dataplane/stamp.c dataplane/reflector.c dataplane/reflect_frame.c"
     [telemetry]="control/telemetry/verify.c control/telemetry/plausible.c"
     [subject]="control/telemetry/subject.c"
-    [config]="control/config.c control/config_announce.c control/config_bus.c control/config_check.c control/config_site.c control/config_value.c control/config_yaml.c"
+    [config]="control/config.c control/config_announce.c control/config_bus.c control/config_probes.c control/config_publish.c control/config_check.c control/config_site.c control/config_value.c control/config_yaml.c"
     [netlink]="dataplane/netlink_parse.c"
     [request]="control/answer.c"
+    [scrape]="control/agent/exposition.c control/agent/orca.c"
 )
-[ ${#TARGETS[@]} -gt 0 ] || TARGETS=(parse icmp outer_error fragment route stamp telemetry subject config netlink request)
+[ ${#TARGETS[@]} -gt 0 ] || TARGETS=(parse icmp outer_error fragment route stamp telemetry subject config netlink request scrape)
 for target in "${TARGETS[@]}"; do
     [ -n "${PARSERS[$target]:-}" ] || { echo "no target '$target'; there are: ${!PARSERS[*]}" >&2; exit 2; }
 done

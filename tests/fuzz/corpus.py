@@ -169,7 +169,19 @@ def routes():
 
     a = candidate(b'a', via(1, 'fc00:a::4'), via(1, 'fc00:f::1', 'fc00:f::2', 'fc00:a::6'))
     b = candidate(b'b', via(2, '::ffff:10.3.0.2'), via(0))
+    def node(address='fc00:e::1', address4='10.0.0.1', sids=(('fc00:c::', 48),), vnis=(7,), counts=None):
+        body = socket.inet_pton(socket.AF_INET6, address) + socket.inet_aton(address4)
+        body += struct.pack('<III', *(counts or (len(sids), len(vnis))), 0)
+        for sid, bits in sids:
+            body += socket.inet_pton(socket.AF_INET6, sid) + struct.pack('<B7x', bits)
+        body = body.ljust(32 + 16 * 24, b'\0') + struct.pack('<%dI' % len(vnis), *vnis)
+        return header(10, body.ljust(32 + 16 * 28, b'\0'))
+
     return {
+        'node': node(), 'node-group': node(address='ff02::1'), 'node-group4': node(address4='224.0.0.1'),
+        'node-sids': node(counts=(17, 0)), 'node-vnis': node(counts=(0, 17)),
+        'node-vni': node(vnis=(1 << 24,)), 'node-prefix': node(sids=(('fc00:c::1', 48),)),
+        'node-bits': node(sids=(('fc00:c::', 200),)), 'node-no-ipv4': node(address4='0.0.0.0'),
         'service': service([a, b]), 'no-candidates': service([]), 'twice': service([a, a]),
         'port': service([a], port=0), 'protocol': service([a], protocol=1),
         'affinity': service([a], affinity=3), 'idle': service([a], idle=0),
@@ -351,6 +363,21 @@ def configurations():
         'bus-map': ('metrics:\n', 'bus: {servers: [nats://a, tls://b:1], server_name: c}\nmetrics:\n'),
         'bus-url': ('metrics:\n', 'bus: nats://fc00::1:4222\nmetrics:\n'),
         'bus-file': ('metrics:\n', 'bus: {servers: nats://a, ca: /nonexistent}\nmetrics:\n'),
+        **{'way-' + str(n): ('{name: c, sid: "fc00:c:0:46::1"', '{name: c, ' + way) for n, way in
+           enumerate(('vxlan: 10.0.0.7', 'vni: 7', 'vxlan: 10.0.0.7, vni: 7', 'vxlan: x, vni: 7',
+                      'vxlan: 10.0.0.7, vni: 7, sid: "fc00::7"', 'sid: []', 'sid: "fc00:e::1"'))},
+        'vxlan': ('address: fc00:e::1\n', 'address: [fc00:e::1, 10.0.0.1]\n'),
+        'vnis': ('  sids:', '  vnis: [7, 8]\n  sids:'), 'vnis-twice': ('  sids:', '  vnis: [7, 7]\n  sids:'),
+        'bus-no-key': ('key: /proc/self/fd/100\n', 'bus: nats://a\n'),
+        'bus-name': ('name: c,', 'name: c.,'), 'bus-names': ('node: edge1', 'node: a..b\nbus: nats://a'),
+        **{'probes-' + str(n): ('metrics:\n', 'probes: {%s}\nmetrics:\n' % probes) for n, probes in
+           enumerate(('', 'interval_ms: 5', 'interval_ms: 50, dead_ms: 200, hold_ms: 9, hold_max_ms: 8',
+                      'clocks: synchronised', 'clocks: x', 'key: /nowhere', 'dead_ms: 10'))},
+        **{'publish-' + str(n): ('metrics:\n', 'publish: [%s]\n%smetrics:\n' % (receiver, site))
+           for n, (receiver, site) in enumerate((
+               ('{to: "[fc00::9]:7801", key: %s}' % keys['a'], 'site: c\n'), ('', ''),
+               ('{to: "[fc00::9]:7801", key: %s}' % keys['a'], ''), ('{to: x, key: y}', 'site: c\n'),
+               ('{key: %s}' % keys['a'], 'site: c\n'), ('{to: "[fc00::9]:7801"}', 'site: c\n')))},
         'bus-none': ('metrics:\n', 'bus: {}\nmetrics:\n'),
         'node': ('node: edge1', 'node: ""'), 'no-node': ('node: edge1\n', ''),
         'unknown-key': ('steering:', 'sterring:'), 'twice': ('steering: optimal', 'node: b'),
@@ -397,6 +424,23 @@ def configurations():
         'deep': ('[0, 1]', '[' * 40), 'list': ('node: edge1', '- node'),
     }
     files = {name: whole.replace(*change, 1).encode('latin1') for name, change in changes.items()}
+    no_key = whole.replace('key: /proc/self/fd/100\n', '').replace(
+        'telemetry:\n  listen: "[fc00:e::1]:7801"\n', '')
+    no_edges = no_key[:no_key.index('edges:')]
+    both = whole.replace('address: fc00:e::1\n', 'address: [fc00:e::1, 10.0.0.1]\n')
+    receiver = '{to: "[fc00::9]:7801", key: %s}' % keys['a']
+    twice = [
+        ('bus-without-key', no_edges + 'bus: nats://a\n'), ('edges-without-key', no_key),
+        ('none-without-key', no_edges), ('publish-without-key', no_edges + 'publish: [%s]\n' % receiver),
+        ('vnis-same', both.replace('  sids:', '  vnis: [7, 7]\n  sids:')),
+        ('own-address', both.replace('sid: "fc00:c:0:46::1"', 'vxlan: 10.0.0.1, vni: 7')),
+        ('publish-ok', whole + 'publish: [%s]\n' % receiver),
+        ('publish-same', whole + 'publish: [%s, %s]\n' % (receiver, receiver)),
+        ('site-dots', whole + 'site: .c\nbus: nats://a\n'),
+        ('bus-edges', whole.replace('edge2', 'edge2.') + 'bus: nats://a\n'),
+        ('bus-sites', whole.replace('name: d,', 'name: d.,') + 'bus: nats://a\n'),
+    ]
+    files.update({name: text.encode() for name, text in twice})
     return {**files, 'whole': whole.encode(), 'empty': b'', 'word': b'edge',
             'minimal': b'node: e\ndataplane: {ports: [lo]}\nservices: []\nsites: []\n'}
 
@@ -444,7 +488,7 @@ def subjects():
 
 def requests():
     lines = {name: ('{"command":"%s"}\n' % name).encode() for name in
-             ('services', 'sites', 'routes', 'reports', 'status', 'reload', 'drain')}
+             ('services', 'sites', 'routes', 'telemetry', 'reports', 'status', 'reload', 'drain')}
     return {
         **lines, 'drain-site': b'{"command":"drain","site":"a"}\n',
         'undrain-site': b'{"command":"undrain","site":"a"}\n',
@@ -453,6 +497,19 @@ def requests():
         'long': b'x' * 5000, 'two': lines['sites'] + lines['routes'], 'empty': b'\n',
         'deep': b'[' * 3000 + b'\n', 'partial': b'{"comm',
     }
+
+
+def scrapes():
+    """What an agent reads over HTTP; the first byte says as what."""
+    data = pathlib.Path(__file__).parent.parent / 'data' / 'scrapes'
+    files = {path.name: (b'\1' if path.suffix == '.json' else b'\0') + path.read_bytes()[:3000]
+             for path in data.iterdir() if path.suffix in ('.txt', '.json')}
+    lines = {'escapes': b'a{b="c\\\\d\\"e\\nf",g=""} NaN 17 # {x="y"} 1\n', 'open': b'a{b="c\n',
+             'empty': b'{} 1\n', 'infinite': b'a +Inf\nb -Inf\n', 'many': b'a{' + b'b="",' * 40 + b'} 1\n',
+             'comments': b'# HELP a\n# EOF\n\n', 'no-value': b'a\n', 'word': b'a b\n'}
+    return {**files, **{name: b'\0' + text for name, text in lines.items()},
+            'orca-nested': b'\1{"utilization":{"x":{"y":1}},"cpu_utilization":"1","z":[1]}',
+            'orca-list': b'\1[1]', 'orca-broken': b'\1{"a":'}
 
 
 def main():
@@ -479,6 +536,7 @@ def main():
     write('config', configurations())
     write('netlink', netlink_messages())
     write('request', requests())
+    write('scrape', scrapes())
 
 
 main()

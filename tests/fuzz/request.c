@@ -66,8 +66,8 @@ static void crowd(void)
 
 static void start(void)
 {
+	static char file[64]; /* control reads it again when told to */
 	struct config_error error = {};
-	char file[64];
 	FILE *stream;
 
 	assert(mkdtemp(run_dir));

@@ -14,11 +14,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 		const struct sl_msg_service *service = (void *)header;
 		const struct sl_msg_withdraw *withdraw = (void *)header;
 		const struct sl_msg_path *path = (void *)header;
+		const struct sl_msg_node *node = (void *)header;
 		if (route_check_service(service, bytes, field) == SL_ACK_DONE)
 			for (uint32_t i = 0; i < service->candidates; i++)
 				assert(strlen(service->candidate[i].site) < SL_NAME_MAX);
 		if (route_check_withdraw(withdraw, bytes, field) == SL_ACK_DONE)
 			assert(strlen(withdraw->service) < SL_NAME_MAX);
+		if (route_check_node(node, bytes, field) == SL_ACK_DONE)
+			assert(node->sids <= SL_SIDS_MAX && node->vnis <= SL_VNIS_MAX);
 		if (route_check_path(path, bytes, field) == SL_ACK_DONE)
 			assert(strlen(path->name.end) < SL_NAME_MAX);
 	}

@@ -73,6 +73,32 @@ static void explain(const uint8_t *data, size_t bytes)
 		suanlu__report__free_unpacked(report, NULL);
 }
 
+/* Who takes over from a verifier takes nothing twice, and who kept a memory neither. */
+static void again(struct verify *verify, const uint8_t *datagram, size_t bytes,
+		  enum verify_reason reason)
+{
+	struct verify *next = NULL;
+	Suanlu__Report *report = NULL;
+	uint64_t newest_us = 0;
+	unsigned sender;
+	int64_t ahead_us;
+
+	verify_keep(verify, site.public, &newest_us);
+	assert(verify_open(&next, &own) == 0);
+	assert(verify_add(next, site.public, 7, verify) == 0);
+	verify_keep(next, own.public, &newest_us); /* not known there */
+	if (reason == VERIFY_ACCEPTED)
+		assert(newest_us != 0 && verify_datagram(next, datagram, bytes, NOW_US, &report,
+							 &sender, &ahead_us) == VERIFY_REPLAYED);
+	verify_set_back(next, NOW_US);
+	if (verify_datagram(next, datagram, bytes, NOW_US, &report, &sender, &ahead_us) ==
+	    VERIFY_ACCEPTED) {
+		assert(ahead_us >= 0);
+		suanlu__report__free_unpacked(report, NULL);
+	}
+	verify_close(next);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 {
 	uint8_t datagram[2 * CODEC_DATAGRAM_MAX], *copy;
@@ -108,6 +134,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 		assert(reason == VERIFY_TAG);
 		suanlu__report__free_unpacked(report, NULL);
 	}
+	again(verify, copy, bytes, reason);
 	free(copy);
 	verify_close(verify);
 	return 0;
