@@ -10,9 +10,10 @@
 #include "config_announce.h"
 #include "config_bus.h"
 #include "config_check.h"
+#include "config_port.h"
+#include "config_probes.h"
 #include "config_publish.h"
 #include "config_reload.h"
-#include "config_probes.h"
 #include "config_site.h"
 #include "config_value.h"
 
@@ -79,7 +80,7 @@ static int set_ports(struct config_reader *reader, const struct config_field *fi
 {
 	struct config_dataplane *dataplane = out;
 
-	return config_read_list(reader, field, config_set_interface, sizeof(*dataplane->port),
+	return config_read_list(reader, field, config_set_port_entry, sizeof(*dataplane->port),
 				SL_PORTS_MAX, node, &dataplane->port, &dataplane->ports);
 }
 

@@ -129,7 +129,7 @@ int config_check_announce(struct config_reader *reader, const struct config *con
 		return config_fail_at(reader, "announce",
 				      "empty: expected keys, or {} for all defaults");
 	for (unsigned i = 0; config->announce.on && i < config->dataplane.ports; i++)
-		if (strcmp(config->announce.interface, config->dataplane.port[i]) == 0)
+		if (strcmp(config->announce.interface, config->dataplane.port[i].name) == 0)
 			return config_fail_at(reader, "announce.interface",
 					      "'%s' is one of dataplane.ports",
 					      config->announce.interface);

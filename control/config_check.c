@@ -143,10 +143,11 @@ static int check_node(struct config_reader *reader, const struct config *config)
 				      "required: the interfaces to forward on");
 	for (unsigned i = 0; i < config->dataplane.ports; i++)
 		for (unsigned k = 0; k < i; k++)
-			if (strcmp(config->dataplane.port[i], config->dataplane.port[k]) == 0)
+			if (strcmp(config->dataplane.port[i].name,
+				   config->dataplane.port[k].name) == 0)
 				return config_fail_at(reader, at(reader, "dataplane.ports[%u]", i),
 						      "'%s' given twice",
-						      config->dataplane.port[i]);
+						      config->dataplane.port[i].name);
 	for (unsigned i = 0; i < config->dataplane.cores; i++)
 		for (unsigned k = 0; k < i; k++)
 			if (config->dataplane.core[i] == config->dataplane.core[k])

@@ -72,7 +72,8 @@ static bool same_ports(const struct config *a, const struct config *b)
 	if (one->ports != two->ports)
 		return false;
 	for (unsigned i = 0; i < one->ports; i++)
-		if (!same_text(one->port[i], two->port[i]))
+		if (!same_text(one->port[i].name, two->port[i].name) ||
+		    !same_text(one->port[i].device, two->port[i].device))
 			return false;
 	return true;
 }

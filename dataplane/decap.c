@@ -81,6 +81,20 @@ static bool is_vni(const struct decap_sids *sids, const uint8_t *field)
 	return false;
 }
 
+bool decap_is_ours(const struct decap_sids *sids, const uint8_t *ip, uint32_t bytes)
+{
+	const uint8_t *udp;
+
+	if (bytes >= 40 && ip[0] >> 4 == 6)
+		return decap_is_local(sids, ip + 24);
+	if (bytes < 20 || ip[0] >> 4 != 4 || ip[9] != IPPROTO_UDP || load16(ip + 6) & 0x3fff ||
+	    sids->vnis == 0 || memcmp(ip + 16, sids->address4, sizeof(sids->address4)) != 0)
+		return false;
+	udp = ip + (ip[0] & 0xf) * 4;
+	return (uint32_t)(ip[0] & 0xf) * 4 + UDP_BYTES + VXLAN_BYTES <= bytes &&
+	       load16(udp + 2) == DECAP_VXLAN_PORT && is_vni(sids, udp + UDP_BYTES + 4);
+}
+
 static enum sl_verdict open_vxlan(const struct decap_sids *sids, struct packet *packet)
 {
 	uint32_t at = packet->l4 + UDP_BYTES + VXLAN_BYTES + ETHER_BYTES;

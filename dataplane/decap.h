@@ -53,6 +53,12 @@ enum sl_verdict decap_advance(const struct decap_sids *sids, struct packet *pack
 /* Is this IPv6 address one of `sids`? */
 bool decap_is_local(const struct decap_sids *sids, const uint8_t *address);
 
+/*
+ * Does this IP packet end here, by its destination alone? What xdp/steer.bpf.c takes of the
+ * overlay; the rest is the kernel's, other VNIs at our address among it.
+ */
+bool decap_is_ours(const struct decap_sids *sids, const uint8_t *ip, uint32_t bytes);
+
 /* Adds prefix/bits. -ENOSPC, -EINVAL (bits > 128). */
 int decap_add(struct decap_sids *sids, const struct in6_addr *prefix, uint8_t bits);
 

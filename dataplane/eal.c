@@ -16,7 +16,7 @@
 #define HUGE_PAGE_BYTES (2ULL << 20)
 /* Routes, name slots and DPDK's own; packet buffers come on top. */
 #define BASE_MB 64
-#define MBUFS_MB_PER_QUEUE 20
+#define MBUFS_MB_PER_QUEUE 24
 
 struct arguments {
 	int n;
@@ -88,11 +88,10 @@ static int add_ports(struct arguments *arguments, const struct ports *ports, con
 {
 	for (unsigned i = 0; i < ports->ports; i++) {
 		char text[256];
-		int n = port_vdev_argument(&ports->port[i], ports->workers, program, text,
-					   sizeof(text));
+		int n = port_argument(&ports->port[i], ports->workers, program, text, sizeof(text));
 		if (n < 0 || n >= (int)sizeof(text))
 			return -ENAMETOOLONG;
-		add(arguments, "--vdev=%s", text);
+		add(arguments, "%s", text);
 	}
 	return 0;
 }
@@ -113,6 +112,15 @@ static int program_open(void)
 	return -EIO;
 }
 
+/* Only those that are named: others stay as they are. */
+static bool any_pci(const struct ports *ports)
+{
+	for (unsigned i = 0; i < ports->ports; i++)
+		if (port_is_pci(&ports->port[i]))
+			return true;
+	return false;
+}
+
 int eal_start(const struct config *config, const struct ports *ports, bool verbose)
 {
 	/* DPDK keeps what they point to, and changes the array that it is given. */
@@ -127,7 +135,8 @@ int eal_start(const struct config *config, const struct ports *ports, bool verbo
 	       1); /* our program itself on the port, nothing around it */
 	setenv("RUNTIME_DIRECTORY", config->run_dir, 1); /* where EAL keeps its files */
 	add(&arguments, "suanlu-dataplane", NULL);
-	add(&arguments, "--no-pci", NULL);
+	if (!any_pci(ports))
+		add(&arguments, "--no-pci", NULL);
 	add(&arguments, "--file-prefix=%s", "eal");
 	add(&arguments, "--log-level=lib.*:%s", verbose ? "info" : "error");
 	add(&arguments, "--log-level=pmd.*:%s", verbose ? "info" : "error");

@@ -47,6 +47,7 @@ struct dataplane {
 	struct steer steer;
 	struct prober prober;
 	struct messages messages;
+	struct taps *taps;
 	struct workers workers;
 	int timer, signals, lock;
 };
@@ -236,6 +237,7 @@ static void loop(struct dataplane *dp)
 static void teardown(struct dataplane *dp)
 {
 	workers_stop(&dp->workers);
+	taps_stop(dp->taps);
 	messages_close(&dp->messages);
 	ports_stop(&dp->ports);
 	path_mtu_close(&dp->path_mtu);
@@ -264,8 +266,11 @@ static int dataplane_run(struct dataplane *dp, bool verbose)
 	if (ret == 0)
 		ret = tables_open(dp);
 	if (ret == 0)
+		ret = taps_start(&dp->taps, &dp->ports);
+	if (ret == 0)
 		ret = workers_start(&dp->workers, &dp->ports, dp->routes, &dp->pins,
-				    &dp->prober.reflect.rule, dp->config->dataplane.busy_poll);
+				    &dp->prober.reflect.rule, dp->taps,
+				    dp->config->dataplane.busy_poll);
 	if (ret == 0)
 		ret = path_mtu_open(&dp->path_mtu, &dp->nexthop, &dp->workers);
 	if (ret == 0)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "nexthop.h"
+#include "card.h"
 
 #include <arpa/inet.h>
 #include <err.h>
@@ -249,7 +250,11 @@ static void links_refresh(struct nexthop *nexthop)
 {
 	for (unsigned i = 0; i < nexthop->ports->ports; i++) {
 		struct port *port = &nexthop->ports->port[i];
+		struct netlink_link before = port->link;
+
 		netlink_link_get(nexthop->netlink, port->ifindex, &port->link);
+		if (port->device && before.mtu_bytes)
+			card_follow(port, &before);
 	}
 }
 

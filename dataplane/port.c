@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "port.h"
+#include "card.h"
 #include "encap.h"
 
 #include <bpf/bpf.h>
@@ -144,15 +145,20 @@ static int leftover_find(struct port *port)
 	return 0;
 }
 
+static void port_init(struct port *port)
+{
+	memset(port->steer, -1, sizeof(port->steer));
+	memset(port->left, -1, sizeof(port->left));
+	memset(port->socket, -1, sizeof(port->socket));
+	port->claim = port->tap = -1;
+	port->id = PORT_NONE;
+}
+
 static int port_claim(struct port *port, const char *name, unsigned workers)
 {
 	int ret;
 
 	snprintf(port->name, sizeof(port->name), "%s", name);
-	memset(port->steer, -1, sizeof(port->steer));
-	memset(port->left, -1, sizeof(port->left));
-	port->claim = -1;
-	port->id = PORT_NONE;
 	port->ifindex = if_nametoindex(name);
 	if (!port->ifindex) {
 		warnx("%s: no such interface: see 'ip link' and dataplane.ports", name);
@@ -172,21 +178,35 @@ int ports_claim(struct ports *ports, const struct config_dataplane *config)
 {
 	ports->workers = config->cores ? config->cores : 1;
 	for (unsigned i = 0; i < config->ports; i++) {
-		int ret = port_claim(&ports->port[i], config->port[i], ports->workers);
+		const struct config_port *wanted = &config->port[i];
+		struct port *port = &ports->port[i];
+		int ret;
+
+		port_init(port);
+		ret = *wanted->device ? card_claim(port, wanted->name, wanted->device)
+				      : port_claim(port, wanted->name, ports->workers);
+		ports->ports++;
 		if (ret < 0)
 			return ret;
-		ports->ports++;
 	}
 	return 0;
 }
 
-int port_vdev_argument(const struct port *port, unsigned workers, const char *program, char *out,
-		       size_t bytes)
+bool port_is_pci(const struct port *port)
 {
+	return port->device && strncmp(port->device, "net_", 4) != 0;
+}
+
+int port_argument(const struct port *port, unsigned workers, const char *program, char *out,
+		  size_t bytes)
+{
+	if (port->device)
+		return snprintf(out, bytes, port_is_pci(port) ? "--allow=%s" : "--vdev=%s",
+				port->device);
 	/* busy_budget=0: with the kernel's busy polling, half of the worker's time is the kernel's
 	 */
 	return snprintf(out, bytes,
-			"net_af_xdp_%s,iface=%s,start_queue=0,queue_count=%u,busy_budget=0,"
+			"--vdev=net_af_xdp_%s,iface=%s,start_queue=0,queue_count=%u,busy_budget=0,"
 			"xdp_prog=%s",
 			port->name, port->name, workers, program);
 }
@@ -229,8 +249,27 @@ static int maps_open(struct port *port)
 	return ret;
 }
 
-static int port_configure(struct port *port, unsigned workers, struct rte_mempool *mbufs)
+/* The driver opens a queue's socket with the queue: the one that is new. */
+static void find_socket(struct ports *ports, struct port *port, unsigned q)
 {
+	for (int fd = 0; fd < 4096; fd++) {
+		int domain = 0;
+		socklen_t bytes = sizeof(domain);
+		bool known = false;
+
+		if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &bytes) < 0 || domain != AF_XDP)
+			continue;
+		for (unsigned i = 0; i < ports->ports; i++)
+			for (unsigned k = 0; k < ports->workers; k++)
+				known |= ports->port[i].socket[k] == fd;
+		if (!known)
+			port->socket[q] = fd;
+	}
+}
+
+static int port_configure(struct ports *ports, struct port *port)
+{
+	unsigned workers = ports->workers;
 	struct rte_eth_conf conf = {0};
 	char device[64];
 	int ret;
@@ -243,7 +282,9 @@ static int port_configure(struct port *port, unsigned workers, struct rte_mempoo
 		ret = bpf_xdp_detach(port->ifindex, 0, NULL);
 	for (unsigned q = 0; ret == 0 && q < workers; q++) {
 		ret = rte_eth_rx_queue_setup(port->id, q, RX_DESCRIPTORS, SOCKET_ID_ANY, NULL,
-					     mbufs);
+					     ports->mbufs);
+		if (ret == 0)
+			find_socket(ports, port, q);
 		if (ret == 0 && q == 0) /* the driver has attached the program */
 			ret = maps_open(port);
 		if (ret == 0)
@@ -257,22 +298,63 @@ static int port_configure(struct port *port, unsigned workers, struct rte_mempoo
 	return ret;
 }
 
+static struct rte_mempool *pool_create(const char *name, unsigned queues, unsigned bytes)
+{
+	unsigned n = queues * MBUFS_PER_QUEUE;
+	struct rte_mempool *pool =
+		rte_pktmbuf_pool_create(name, n - 1, MBUF_CACHE, 0, bytes, SOCKET_ID_ANY);
+
+	if (!pool)
+		warnx("no memory for %u packet buffers of %u bytes: %s", n, bytes,
+		      rte_strerror(rte_errno));
+	return pool;
+}
+
+/* Of the size that AF_XDP wants, and of the cards' largest frame. */
+static bool pools_create(struct ports *ports)
+{
+	unsigned cards = 0, bytes = RTE_MBUF_DEFAULT_BUF_SIZE;
+
+	for (unsigned i = 0; i < ports->ports; i++) {
+		const struct port *port = &ports->port[i];
+		if (port->device) {
+			bytes = RTE_MAX(bytes, card_buffer_bytes(port));
+			cards++;
+		}
+	}
+	if (cards)
+		ports->frames = pool_create("frames", cards * ports->workers, bytes);
+	ports->mbufs = cards == ports->ports
+			       ? ports->frames
+			       : pool_create("mbufs", (ports->ports - cards) * ports->workers,
+					     RTE_MBUF_DEFAULT_BUF_SIZE);
+	return ports->mbufs && (!cards || ports->frames);
+}
+
 int ports_start(struct ports *ports)
 {
-	unsigned n = ports->ports * ports->workers * MBUFS_PER_QUEUE;
-
-	ports->mbufs = rte_pktmbuf_pool_create("mbufs", n - 1, MBUF_CACHE, 0,
-					       RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
-	if (!ports->mbufs) {
-		warnx("no memory for %u packet buffers: %s", n, rte_strerror(rte_errno));
+	if (!pools_create(ports))
 		return -ENOMEM;
-	}
 	for (unsigned i = 0; i < ports->ports; i++) {
-		int ret = port_configure(&ports->port[i], ports->workers, ports->mbufs);
+		struct port *port = &ports->port[i];
+		int ret = port->device ? card_start(port, ports->workers, ports->frames,
+						    ports->frames == ports->mbufs)
+				       : port_configure(ports, port);
 		if (ret < 0)
 			return ret;
+		if (port->device)
+			ports->taps |= 1u << port->id;
 	}
 	return 0;
+}
+
+bool ports_can_sleep(const struct ports *ports)
+{
+	for (unsigned i = 0; i < ports->ports; i++)
+		for (unsigned q = 0; q < ports->workers; q++)
+			if (ports->port[i].socket[q] < 0)
+				return false;
+	return true;
 }
 
 static void port_stop(struct port *port)
@@ -286,12 +368,15 @@ static void port_stop(struct port *port)
 			close(port->steer[i]);
 	if (port->claim >= 0)
 		close(port->claim);
+	card_stop(port);
 }
 
 void ports_stop(struct ports *ports)
 {
 	for (unsigned i = ports->ports; i-- > 0;)
 		port_stop(&ports->port[i]);
+	if (ports->frames != ports->mbufs)
+		rte_mempool_free(ports->frames);
 	rte_mempool_free(ports->mbufs);
 	ports->ports = 0;
 }
@@ -302,22 +387,4 @@ const struct port *ports_by_ifindex(const struct ports *ports, int ifindex)
 		if (ports->port[i].ifindex == ifindex)
 			return &ports->port[i];
 	return NULL;
-}
-
-unsigned ports_sockets(int *fd, unsigned max)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	unsigned n = 0;
-
-	if (!dir)
-		return 0;
-	for (struct dirent *entry; n < max && (entry = readdir(dir));) {
-		int domain = 0, candidate = atoi(entry->d_name);
-		socklen_t bytes = sizeof(domain);
-		if (getsockopt(candidate, SOL_SOCKET, SO_DOMAIN, &domain, &bytes) == 0 &&
-		    domain == AF_XDP)
-			fd[n++] = candidate;
-	}
-	closedir(dir);
-	return n;
 }

@@ -77,6 +77,8 @@ static inline bool settle_pinned(struct worker *w, struct burst *b, struct passi
 	return true;
 }
 
+static bool settle_by_others(struct worker *w, struct burst *b, struct passing *p);
+
 static inline void stage_pin(struct worker *w, struct burst *b)
 {
 	b->missed = 0;
@@ -90,6 +92,9 @@ static inline void stage_pin(struct worker *w, struct burst *b)
 				continue;
 			if (unlikely(pin_has_spilled(p->bucket, p->hash)))
 				__builtin_prefetch(pin_other(p->bucket), 1, 3);
+			if (unlikely(w->others) && service->affinity == SL_AFFINITY_CLIENT &&
+			    settle_by_others(w, b, p))
+				continue;
 		}
 		b->miss[b->missed++] = p;
 	}
@@ -368,6 +373,8 @@ static int run(void *argument)
 			n += poll_port(w, &b, w->ports->port[i].id);
 		stage_send(w, &b, 1);
 		count_sent(w, &b);
+		if (unlikely(w->from_kernel != NULL))
+			n += send_for_kernel(w, &b);
 		if (unlikely(w->rare->fragments.packets))
 			fragments_overdue(w);
 		w->counters->polls++;

@@ -19,6 +19,7 @@
 #include "port.h"
 #include "reflect_frame.h"
 #include "routes.h"
+#include "tap.h"
 
 #define WORKER_BURST 64
 #define WORKER_PORTS_MAX 32 /* DPDK port ids below this */
@@ -39,6 +40,7 @@ struct rare {
 	struct icmp_limiter probes;
 	const struct reflect_rule *reflect;
 	struct reflector reflector;
+	struct taps *taps; /* NULL: no port has one */
 	struct fragments fragments;
 	/* a segment that the worker does not know the way to: worker: rw, main: ro but for `wants`
 	 */
@@ -56,8 +58,10 @@ struct worker {
 	const struct ports *ports;
 	struct pin_secret secret;
 	uint64_t random; /* state of the draws for affinity none, never 0 */
-	unsigned index;	 /* queue of each port, RCU thread id */
-	int sleep_fd;	 /* epoll over the ports' sockets and main's wake-up; -1: busy poll */
+	unsigned index;	 /* queue of each port, RCU thread id, place in the array of all */
+	unsigned others; /* workers besides this one */
+	int sleep_fd;	 /* epoll over its queues' sockets and main's wake-up; -1: busy poll */
+	struct rte_ring *from_kernel; /* what it is to send for the taps; NULL: nothing */
 	struct rare *rare;
 };
 

@@ -56,6 +56,8 @@ static COLD bool settle_one(struct worker *w, struct burst *b, struct passing *p
 	if (pins &&
 	    settle_pinned(w, b, p, pin_lookup(&w->pins, p->hash, b->now_s, service->idle_s)))
 		return true;
+	if (pins && w->others && settle_by_others(w, b, p))
+		return true;
 	winner = choose(&service->choose, pins ? p->hash : draw(w));
 	if (winner < 0) {
 		drop(w, p->mbuf, SL_VERDICT_NO_CANDIDATE);

@@ -10,6 +10,7 @@
 #pragma once
 
 #include "worker_enter.h"
+#include "worker_others.h"
 
 #include <rte_ethdev.h>
 #include <rte_ip_frag.h>
@@ -253,6 +254,8 @@ static COLD bool steer_error(struct worker *w, struct burst *b, struct passing *
 
 	if (service->affinity != SL_AFFINITY_NONE)
 		hit = pin_lookup(&w->pins, p->hash, b->now_s, service->idle_s);
+	if (!hit.entry && w->others && service->affinity != SL_AFFINITY_NONE)
+		hit = pin_of_others(w, b, p);
 	if (!hit.entry)
 		return false;
 	member = member_of(w, hit.member);
@@ -359,12 +362,72 @@ static COLD bool enter_probe(struct worker *w, struct burst *b, const struct pas
 	return true;
 }
 
+/* --- ports with a tap: what the XDP program would have left to the kernel --- */
+
+/* As xdp/steer.bpf.c, by destination alone. */
+static bool is_ours(const struct worker *w, const uint8_t *frame, uint32_t bytes)
+{
+	uint32_t at = RTE_ETHER_HDR_LEN;
+	struct flow_key key = {0};
+	uint16_t type;
+
+	for (unsigned tags = 0;; tags++, at += 4) {
+		if (bytes < at)
+			return false;
+		type = frame[at - 2] << 8 | frame[at - 1];
+		if (tags == 2 || (type != RTE_ETHER_TYPE_VLAN && type != RTE_ETHER_TYPE_QINQ))
+			break;
+	}
+	if (type == RTE_ETHER_TYPE_IPV4 && bytes >= at + 20) {
+		key.family = 4;
+		memcpy(key.destination, frame + at + 16, 4);
+	} else if (type == RTE_ETHER_TYPE_IPV6 && bytes >= at + 40) {
+		key.family = 6;
+		memcpy(key.destination, frame + at + 24, 16);
+	} else {
+		return false;
+	}
+	return is_service_address(w, &key) ||
+	       decap_is_ours(__atomic_load_n(&w->routes->sids, __ATOMIC_ACQUIRE), frame + at,
+			     bytes - at);
+}
+
+/* False: it is ours. */
+static COLD bool leave_to_kernel(struct worker *w, struct burst *b, struct rte_mbuf *m)
+{
+	enum sl_verdict verdict = SL_VERDICT_TO_KERNEL;
+
+	if (!(w->rare->taps->mask >> b->rx_port & 1) ||
+	    is_ours(w, rte_pktmbuf_mtod(m, uint8_t *), rte_pktmbuf_data_len(m)))
+		return false;
+	m->port = b->rx_port;
+	if (!taps_give(w->rare->taps, w->index, m)) {
+		verdict = SL_VERDICT_KERNEL_FULL;
+		rte_pktmbuf_free(m);
+	}
+	w->counters->verdict[verdict]++;
+	return true;
+}
+
+/* Packets of the kernel, out by their cards; returns how many. */
+static COLD unsigned send_for_kernel(struct worker *w, struct burst *b)
+{
+	struct rte_mbuf *mbuf[WORKER_BURST];
+	unsigned n = rte_ring_sc_dequeue_burst(w->from_kernel, (void **)mbuf, WORKER_BURST, NULL);
+
+	for (unsigned i = 0; i < n; i++)
+		send_now(w, b, mbuf[i]->port, &mbuf[i], 1);
+	return n;
+}
+
 /* All that enter_any does not let enter. */
 static COLD void enter_rare(struct worker *w, struct passing *p, struct packet *packet,
 			    enum sl_verdict verdict)
 {
 	struct burst *b = w->rare->burst;
 
+	if (w->rare->taps && leave_to_kernel(w, b, p->mbuf))
+		return;
 	if (verdict == SL_VERDICT_FRAGMENT) {
 		enter_fragment(w, b, p, packet);
 	} else if (verdict == ENTER_ICMP) {

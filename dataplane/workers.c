@@ -21,29 +21,32 @@ static uint32_t boot_s(void)
 	return ts.tv_sec;
 }
 
-/* What a worker sleeps on: its ports' sockets, and `wake` for the end. */
-static int sleep_open(struct workers *workers)
+static int epoll_add(int epoll, int fd, uint32_t events)
 {
-	int fd[SL_PORTS_MAX * SL_WORKERS_MAX + 1];
-	unsigned n = ports_sockets(fd, SL_PORTS_MAX * SL_WORKERS_MAX);
+	struct epoll_event event = {.events = events};
 
-	workers->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	workers->wants = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	workers->epoll = epoll_create1(EPOLL_CLOEXEC);
-	fd[n++] = workers->wake;
-	for (unsigned i = 0; i < n; i++) {
-		struct epoll_event event = {.events = EPOLLIN};
-		if (epoll_ctl(workers->epoll, EPOLL_CTL_ADD, fd[i], &event) < 0) {
-			int ret = -errno;
-			warn("cannot wait for packets");
-			return ret;
-		}
-	}
-	return 0;
+	return epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event);
+}
+
+/* What a worker sleeps on: its own queues' sockets, `wake` for the end, packets of the kernel. */
+static int sleep_open(const struct workers *workers, const struct ports *ports, unsigned index,
+		      const struct taps *taps)
+{
+	int epoll = epoll_create1(EPOLL_CLOEXEC);
+	bool added = epoll >= 0 && epoll_add(epoll, workers->wake, EPOLLIN) == 0;
+
+	for (unsigned i = 0; added && i < ports->ports; i++)
+		added = epoll_add(epoll, ports->port[i].socket[index], EPOLLIN) == 0;
+	if (added && taps && index == 0)
+		added = epoll_add(epoll, taps->kick, EPOLLIN | EPOLLET) == 0;
+	if (added)
+		return epoll;
+	warn("cannot wait for packets");
+	return -errno;
 }
 
 /* A second's messages at most, a burst of them, and the same for each group of sources. */
-static struct rare *rare_create(const struct reflect_rule *reflect, int wants)
+static struct rare *rare_create(const struct reflect_rule *reflect, struct taps *taps, int wants)
 {
 	struct rare *rare = rte_zmalloc("rare", sizeof(*rare), RTE_CACHE_LINE_SIZE);
 
@@ -58,22 +61,25 @@ static struct rare *rare_create(const struct reflect_rule *reflect, int wants)
 	icmp_limiter_init(&rare->probes, 200000, 4000, 20000, 2000);
 	rare->reflect = reflect;
 	rare->wants_fd = wants;
+	rare->taps = taps;
 	return rare;
 }
 
 int workers_start(struct workers *workers, const struct ports *ports, struct routes *routes,
-		  const struct pin_file *pins, const struct reflect_rule *reflect, bool busy_poll)
+		  const struct pin_file *pins, const struct reflect_rule *reflect,
+		  struct taps *taps, bool busy_poll)
 {
-	int ret = sleep_open(workers);
-	unsigned lcore;
+	unsigned lcore, n = 0;
+	int ret = 0;
 
 	workers_tick(workers);
-	RTE_LCORE_FOREACH_WORKER(lcore)
-	{
-		unsigned i = workers->workers;
+	workers->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	workers->wants = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	/* All of them before the first runs: it looks for flows in the others' pins. */
+	for (unsigned i = 0; i < ports->workers; i++) {
 		struct worker *w = &workers->worker[i];
-		if (ret < 0)
-			break;
+		bool sleeps = !busy_poll && ports_can_sleep(ports);
+
 		*w = (struct worker){
 			.routes = routes,
 			.ports = ports,
@@ -83,13 +89,20 @@ int workers_start(struct workers *workers, const struct ports *ports, struct rou
 			.secret = pins->header->secret,
 			.random = rte_rand() | 1,
 			.index = i,
-			.sleep_fd = busy_poll ? -1 : workers->epoll,
-			.rare = rare_create(reflect, workers->wants),
+			.others = ports->workers - 1,
+			.from_kernel = taps && i == 0 ? taps->to_wire : NULL,
+			.sleep_fd = sleeps ? sleep_open(workers, ports, i, taps) : -1,
+			.rare = rare_create(reflect, taps, workers->wants),
 		};
-		if (!w->rare)
+		if (!w->rare || (sleeps && w->sleep_fd < 0))
 			return -ENOMEM;
-		ret = rte_eal_remote_launch(worker_form()->run, w, lcore);
-		workers->workers += ret == 0;
+	}
+	RTE_LCORE_FOREACH_WORKER(lcore)
+	{
+		if (ret == 0 && n < ports->workers)
+			ret = rte_eal_remote_launch(worker_form()->run, &workers->worker[n++],
+						    lcore);
+		workers->workers = n;
 	}
 	return ret;
 }
@@ -101,10 +114,12 @@ void workers_stop(struct workers *workers)
 	__atomic_store_n(&workers->clock.stop, true, __ATOMIC_RELAXED);
 	eventfd_write(workers->wake, 1);
 	rte_eal_mp_wait_lcore();
-	for (unsigned i = 0; i < workers->workers; i++)
+	for (unsigned i = 0; i < workers->workers; i++) {
+		if (workers->worker[i].sleep_fd >= 0)
+			close(workers->worker[i].sleep_fd);
 		rte_free(workers->worker[i].rare);
+	}
 	workers->workers = 0;
-	close(workers->epoll);
 	close(workers->wants);
 	close(workers->wake);
 }

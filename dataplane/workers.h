@@ -11,7 +11,7 @@ struct workers {
 	unsigned workers; /* running */
 	struct worker_clock clock;
 	struct worker worker[SL_WORKERS_MAX];
-	int wake, epoll;
+	int wake;
 	int wants;	  /* readable: a worker wants to know the way to a segment */
 	uint32_t asked_s; /* second that `asked` counts in */
 	unsigned asked;
@@ -19,7 +19,8 @@ struct workers {
 
 /* One worker on each lcore but the main one. 0 or -errno, said on stderr. */
 int workers_start(struct workers *workers, const struct ports *ports, struct routes *routes,
-		  const struct pin_file *pins, const struct reflect_rule *reflect, bool busy_poll);
+		  const struct pin_file *pins, const struct reflect_rule *reflect,
+		  struct taps *taps, bool busy_poll);
 void workers_stop(struct workers *workers);
 
 /* `wants` is readable: has the ways looked for that workers miss (adjacency.h). */

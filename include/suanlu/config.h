@@ -23,8 +23,15 @@
 #define SL_LABELS_MAX 16
 #define SL_PROBE_KEY_MAX 128 /* bytes */
 
+#define SL_DEVICE_MAX 128
+
+struct config_port {
+	char name[16]; /* of the kernel's interface, or of the tap that takes its place */
+	char device[SL_DEVICE_MAX]; /* PCI address or virtual device of DPDK; "": AF_XDP */
+};
+
 struct config_dataplane {
-	char (*port)[16]; /* interface names */
+	struct config_port *port;
 	unsigned ports;
 	uint32_t pins;	/* flows to remember, all workers together */
 	unsigned *core; /* CPUs, one worker each; none: one worker on any CPU */

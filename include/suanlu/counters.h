@@ -46,6 +46,8 @@
 	X(ICMP_RELAYED, "icmp-relayed", "an ICMP error, to all sites that may have its flow") \
 	X(RATE_LIMITED, "rate-limited", "ICMP beyond its rate")                               \
 	X(FRAGMENT_LATE, "fragment-late", "a fragment whose first one did not come in time")  \
+	X(TO_KERNEL, "to-kernel", "not ours: to the kernel, by the port's tap")               \
+	X(KERNEL_FULL, "kernel-full", "not ours, and the kernel has too many waiting")        \
 	X(CONGESTED, "congested", "met congestion in the overlay, its sender knows no ECN")   \
 	X(PROBE_ANSWERED, "probe-answered", "a STAMP probe, answered")                        \
 	X(ADVANCED, "advanced", "sent on to its next segment (End)")

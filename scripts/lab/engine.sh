@@ -50,7 +50,8 @@ key: $LAB_DIR/edge.key
 run_dir: $LAB_DIR/edge
 steering: $steering
 dataplane:
-  ports: [c0, o0]
+  ports: $(lab_ports c0 o0)
+${LAB_WORKERS:+  cores: [$(seq -s, 0 $((LAB_WORKERS - 1)))]}
   pins: 100k
   huge_pages: ${LAB_HUGE_PAGES:-false}
 ${LAB_BUS:+bus: $LAB_BUS}
@@ -104,7 +105,8 @@ node: gate
 address: [fc00:c::1, 10.2.3.2]
 run_dir: $LAB_DIR/gate
 dataplane:
-  ports: [o0, i0]
+  ports: $(lab_ports o0 i0)
+${LAB_WORKERS:+  cores: [$(seq -s, 0 $((LAB_WORKERS - 1)))]}
   pins: 100k
   huge_pages: ${LAB_HUGE_PAGES:-false}
   sids: ["fc00:c:0:46::/64"]

@@ -146,6 +146,32 @@ lab_link() {
         peer name "$4" netns "$(lab_ns "$3")" mtu "$5"
 }
 
+# LAB_PORT=af_packet: the edge and the gateway have cards that their driver owns (net_af_packet on
+# the veth in the card's place, named n and the port's name), and taps instead of interfaces.
+lab_nic() {
+    [ "${LAB_PORT:-af_xdp}" = af_xdp ] && echo "$1" || echo "n$1"
+}
+
+# lab_ports PORT...: for dataplane.ports
+lab_ports() {
+    local port ports=()
+    for port in "$@"; do
+        [ "${LAB_PORT:-af_xdp}" = af_xdp ] && ports+=("$port") && continue
+        ports+=("{name: $port, device: \"net_af_packet_$port,iface=n$port,qpairs=${LAB_WORKERS:-1},framecnt=2048\"}")
+    done
+    (IFS=,; echo "[${ports[*]}]")
+}
+
+# lab_card ROLE PORT MTU: its tap, and that the kernel does not take the card's packets too: an
+# af_packet socket gets copies, whereas a driver that owns its card leaves nothing.
+lab_card() {
+    [ "${LAB_PORT:-af_xdp}" != af_xdp ] || return 0
+    ip -n "$(lab_ns "$1")" tuntap add "$2" mode tap
+    ip -n "$(lab_ns "$1")" link set "$2" mtu "$3"
+    lab_in "$1" sysctl -qw "net.ipv6.conf.n$2.disable_ipv6=1" "net.ipv4.conf.n$2.rp_filter=1" \
+        "net.ipv4.conf.n$2.arp_ignore=8" "net.ipv4.conf.n$2.forwarding=0"
+}
+
 lab_namespaces() {
     local role
     for role in "${LAB_ROLES[@]}"; do
@@ -160,17 +186,21 @@ lab_namespaces() {
             net.core.somaxconn=8192
     done
     lab_in delay sysctl -qw net.ipv6.conf.{all,default}.disable_ipv6=1
-    lab_link client e0 edge c0 1500
+    lab_link client e0 edge "$(lab_nic c0)" 1500
     lab_link client r0 router c0 1500
     lab_link other r0 router x0 1500
-    lab_link edge o0 router e0 1600
+    lab_link edge "$(lab_nic o0)" router e0 1600
     lab_link router ra delay ra 1600
     lab_link router rb delay rb 1600
     lab_link router rc delay rc 1600
     lab_link delay sa a r0 1600
     lab_link delay sb b r0 1600
-    lab_link delay sc gate o0 1600
-    lab_link gate i0 c g0 1500
+    lab_link delay sc gate "$(lab_nic o0)" 1600
+    lab_link gate "$(lab_nic i0)" c g0 1500
+    lab_card edge c0 1500
+    lab_card edge o0 1600
+    lab_card gate o0 1600
+    lab_card gate i0 1500
     for role in "${LAB_ROLES[@]}"; do
         # shellcheck disable=SC2016 # expanded by the inner shell
         lab_in "$role" sh -c 'ip link set lo up

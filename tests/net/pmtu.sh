@@ -62,6 +62,8 @@ download() {
 
 # fragments SITE ADDRESS SOURCE
 fragments() {
+    # net_af_packet's kernel side puts IPv4 fragments together, then they fit no frame of its.
+    [[ ${LAB_PORT:-af_xdp} != af_packet || $2 == *:* ]] || return 0
     forget
     check_equal "20 datagrams of 4,000 bytes to $1 by $2" \
         "$(helper client datagrams "$2" "$PORT" 4000)" 20

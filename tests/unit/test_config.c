@@ -32,7 +32,7 @@ static void check_dataplane(const struct config_dataplane *d)
 
 	inet_pton(AF_INET6, "fc00:e:0:46::", &address);
 	assert_int_equal(d->ports, 1);
-	assert_string_equal(d->port[0], "lo");
+	assert_string_equal(d->port[0].name, "lo");
 	assert_int_equal(d->pins, 2000000);
 	assert_int_equal(d->cores, 1);
 	assert_int_equal(d->core[0], 0);
@@ -165,6 +165,27 @@ static void test_vxlan(void **state)
 	config_free(c);
 }
 
+/* Cards beside an interface. */
+static void test_cards(void **state)
+{
+	static const char text[] = "node: t\ndataplane:\n  ports:\n    - lo\n"
+				   "    - {name: up0, device: \"0000:3b:00.1\"}\n"
+				   "    - {device: \"net_af_packet0,iface=x\", name: up1}\n";
+	struct config_error error;
+	struct config *c = NULL;
+
+	(void)state;
+	write_file("t.yaml", text, strlen(text));
+	if (config_load("t.yaml", &c, &error) != 0)
+		fail_msg("%s", error.text);
+	assert_int_equal(c->dataplane.ports, 3);
+	assert_string_equal(c->dataplane.port[0].device, "");
+	assert_string_equal(c->dataplane.port[1].name, "up0");
+	assert_string_equal(c->dataplane.port[1].device, "0000:3b:00.1");
+	assert_string_equal(c->dataplane.port[2].device, "net_af_packet0,iface=x");
+	config_free(c);
+}
+
 static void test_announce(void **state)
 {
 	static const char text[] = "node: t\ndataplane: {ports: lo}\nannounce: {}\n";
@@ -286,7 +307,7 @@ int main(void)
 		cmocka_unit_test(test_good),	 cmocka_unit_test(test_least),
 		cmocka_unit_test(test_files),	 cmocka_unit_test(test_truncated),
 		cmocka_unit_test(test_announce), cmocka_unit_test(test_bus),
-		cmocka_unit_test(test_vxlan),
+		cmocka_unit_test(test_vxlan),	 cmocka_unit_test(test_cards),
 	};
 
 	return run_in_directory(tests, sizeof(tests) / sizeof(*tests));

@@ -36,6 +36,22 @@ static const struct {
 	 "'abcdefghijklmnopqrstuvwxyz012345'"},
 	{"bad address", "address: fc00:e::1", "address: 192.0.2",
 	 "t.yaml:2: address: expected a unicast IPv4 address, found '192.0.2'"},
+	{"a card without a name", "ports: [lo]", "ports: [{device: \"0000:3b:00.0\"}]",
+	 "t.yaml:9: dataplane.ports[0]: needs both: name (of the interface that the kernel gets) "
+	 "and device (of the card)"},
+	{"a card's address cut short", "ports: [lo]", "ports: [{name: up0, device: \"3b:00.0\"}]",
+	 "t.yaml:9: dataplane.ports[0].device: expected a PCI address (lspci -D shows them: "
+	 "0000:3b:00.0) or a virtual device of DPDK (net_...), found '3b:00.0'"},
+	{"a device that ends oddly", "ports: [lo]",
+	 "ports: [{name: up0, device: \"0000:3b:00.0x\"}]",
+	 "t.yaml:9: dataplane.ports[0].device: expected a PCI address (lspci -D shows them: "
+	 "0000:3b:00.0) or a virtual device of DPDK (net_...), found '0000:3b:00.0x'"},
+	{"a card's long name", "ports: [lo]", "ports: [{name: abcdefghijklmnop, device: net_x}]",
+	 "t.yaml:9: dataplane.ports[0].name: expected an interface name of at most 15 characters, "
+	 "found 'abcdefghijklmnop'"},
+	{"a card's name twice", "ports: [lo]",
+	 "ports: [{name: up0, device: net_x}, {name: up0, device: net_y}]",
+	 "t.yaml:9: dataplane.ports[1]: 'up0' given twice"},
 	{"two of a family", "address: fc00:e::1", "address: [fc00:e::1, fc00:e::2]",
 	 "t.yaml:2: address: expected one IPv4 and one IPv6 address"},
 	{"three addresses", "address: fc00:e::1", "address: [fc00:e::1, 192.0.2.1, 192.0.2.2]",

@@ -220,6 +220,41 @@ static void test_congestion(void **state)
 	free(copy);
 }
 
+/* As xdp/steer.bpf.c sees it: by destination, port and VNI, and never a fragment. */
+static void test_is_ours(void **state)
+{
+	static const struct {
+		const char *what;
+		unsigned at, value;
+		bool ours;
+	} row[] = {
+		{"as it is", OUTER, 0x45, true},
+		{"another address", OUTER + 19, 3, false},
+		{"another port", UDP + 3, 0xb4, false},
+		{"another VNI", VXLAN + 6, 8, false},
+		{"TCP", OUTER + 9, 6, false},
+		{"a first fragment", OUTER + 6, 0x20, false},
+		{"a header that leaves no room", OUTER, 0x4f, false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof row / sizeof row[0]; i++) {
+		uint8_t frame[sizeof vxlan_ipv4];
+
+		memcpy(frame, vxlan_ipv4, sizeof frame);
+		frame[row[i].at] = row[i].value;
+		print_message("  %s\n", row[i].what);
+		assert_int_equal(decap_is_ours(&ends, frame + OUTER, sizeof frame - OUTER),
+				 row[i].ours);
+		for (unsigned bytes = 0; bytes < 36; bytes++) {
+			uint8_t *cut = malloc(bytes ? bytes : 1);
+			memcpy(cut, frame + OUTER, bytes);
+			assert_false(decap_is_ours(&ends, cut, bytes));
+			free(cut);
+		}
+	}
+}
+
 static void test_add(void **state)
 {
 	struct decap_sids full = {0};
@@ -238,6 +273,7 @@ int main(void)
 		cmocka_unit_test(test_valid),	   cmocka_unit_test(test_truncated),
 		cmocka_unit_test(test_corrupted),  cmocka_unit_test(test_elsewhere),
 		cmocka_unit_test(test_congestion), cmocka_unit_test(test_add),
+		cmocka_unit_test(test_is_ours),
 	};
 	struct in_addr address;
 
