@@ -7,7 +7,7 @@
  * interface) through a packet socket, and answers come to a UDP socket of the node's own
  * address, as replies of services come back: past the workers, which so pay nothing, neither
  * time nor wake-ups. Arrival times are the kernel's, at the interface, so that answers can wait
- * until the next probes are due: a turn of all paths costs two system calls for each eight.
+ * until the next probes are due.
  */
 #pragma once
 
@@ -40,8 +40,9 @@ struct prober {
 	unsigned sockets;
 	unsigned slots; /* of session[], used ones and holes */
 	struct prober_session *session[SL_PATHS_MAX];
-	uint64_t due_ns;   /* of the next probes; 0: there is no path */
-	uint64_t since_ns; /* we probe without a pause since then */
+	unsigned next_slot; /* whose turn it is */
+	uint64_t due_ns;    /* of the next turn; 0: there is no path */
+	uint64_t since_ns;  /* we probe without a pause since then */
 };
 
 /* 0 or -errno, said on stderr. Without `probes:` in the configuration it does nothing. */

@@ -10,6 +10,7 @@
 
 #define PACKET_BYTES 2048
 #define BATCH 32
+#define BUFFER_BYTES (4 << 20)
 #define TURNS 8 /* batches before others have their turn */
 #define HOP_LIMIT 255
 #define UNKNOWN_ERROR_NS 100000000
@@ -36,10 +37,12 @@ int reflect_open(const struct in6_addr *address, uint16_t port)
 	struct sockaddr_in6 at = {
 		.sin6_family = AF_INET6, .sin6_port = htons(port), .sin6_addr = *address};
 	int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	int zero = 0, one = 1, hops = HOP_LIMIT, result;
+	int zero = 0, one = 1, hops = HOP_LIMIT, room = BUFFER_BYTES, result;
 
 	if (fd < 0)
 		return -errno;
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room)) < 0)
+		(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room));
 	if (setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &zero, sizeof(zero)) == 0 &&
 	    setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &one, sizeof(one)) == 0 &&
 	    setsockopt(fd, IPPROTO_IPV6, IPV6_RECVHOPLIMIT, &one, sizeof(one)) == 0 &&

@@ -27,24 +27,32 @@ paths_watch() {
     lab_wait 5 "watch.py ready" lab_ready watch
 }
 
-# path_kill INTERFACE SITE...: cuts the delay line; adds to $LAB_DIR/path-death.ms how long data went
-# to SITE (segments fc00:SITE:...) after the last answer from there, both as the router saw them
+# path_line COMMAND INTERFACE: to the delay line that has it (triangle.sh has another)
+path_line() {
+    case $2 in
+    rt) echo "$1 $2" >"$LAB_DIR/delayline2.fifo" ;;
+    *) lab_delayline "$1 $2" ;;
+    esac
+}
+
+# path_kill INTERFACE SEGMENT SITE NAME: cuts the delay line; adds to $LAB_DIR/NAME.ms how long data went
+# to fc00:SEGMENT: after SITE's last answer to probes that went there, both as the router saw them
 path_kill() {
-    local cut=$1 site=$2
     : >"$LAB_DIR/watch.out"
     sleep "0.1$((RANDOM % 10))"
-    lab_delayline "cut $cut"
+    path_line cut "$1"
     sleep "${PATH_WAIT_S:-0.35}"
-    awk -v site="^fc00:$site:" '
-        $3 ~ site && $2 == "answer" { answer = $1 }
-        $3 ~ site && $2 == "data" { data = $1; packets++ }
+    awk -v segment="^fc00:$2:" -v site="^fc00:$3:" '
+        $3 ~ segment && $2 == "probe" { session[$4] = 1 }
+        $3 ~ site && $2 == "answer" && $4 in session { answer = $1 }
+        $3 ~ segment && $2 == "data" { data = $1; packets++ }
         END { if (!packets || !answer) exit 1
               print (data > answer ? (data - answer) * 1000 : 0) }' \
-        "$LAB_DIR/watch.out" >>"$LAB_DIR/path-death.ms"
+        "$LAB_DIR/watch.out" >>"$LAB_DIR/$4.ms"
 }
 
 # path_mend INTERFACE PATH
 path_mend() {
-    lab_delayline "join $1"
+    path_line join "$1"
     lab_wait 10 "the path to $2 alive again" path_alive "$2"
 }

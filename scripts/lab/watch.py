@@ -4,8 +4,9 @@
 watch.py INTERFACE: what passes an interface between an edge and its underlay, a line each, with the
 kernel's arrival time (Unix, seconds):
 
-    TIME probe|data ADDRESS     encapsulated, to the first segment ADDRESS
-    TIME answer ADDRESS         STAMP, from the reflector ADDRESS
+    TIME data ADDRESS             encapsulated, to the first segment ADDRESS
+    TIME probe ADDRESS SESSION    STAMP, the same
+    TIME answer ADDRESS SESSION   STAMP, from the reflector ADDRESS
 
 "ready" first; ends at SIGTERM. For tests and benchmarks of how fast a path is left.
 """
@@ -18,26 +19,32 @@ SO_TIMESTAMPNS = 35
 LEAST_BYTES = 54
 
 
-def udp_ports(header, data):
-    return struct.unpack("!HH", data[:4]) if header == 17 and len(data) >= 8 else (0, 0)
+def is_stamp(header, data, port):
+    """UDP with this port at 0 (source) or 2 (destination) being STAMP's"""
+    return header == 17 and len(data) >= 8 + 16 and data[port : port + 2] == b"\x03\x5e"
+
+
+def session(data):
+    return int.from_bytes(data[8 + 14 : 8 + 16], "big")
 
 
 def describe(frame):
-    """(what, address), or None"""
+    """(what, address, session), or None"""
     if len(frame) < LEAST_BYTES or frame[12:14] != b"\x86\xdd":
         return None
     header, at = frame[20], 54
     if header == 43:  # segment routing
         header, at = frame[54], 54 + 8 + 8 * frame[55]
-    if header == 17:
-        return ("answer", frame[22:38]) if udp_ports(17, frame[at:])[0] == 862 else None
+    inner = frame[at:]
+    if is_stamp(header, inner, 0):
+        return "answer", frame[22:38], session(inner)
     if header == 4:
-        return "data", frame[38:54]
+        return "data", frame[38:54], ""
     if header != 41:
         return None
-    inner = frame[at:]
-    ports = udp_ports(inner[6], inner[40:]) if len(inner) >= 48 else (0, 0)
-    return "probe" if ports[1] == 862 else "data", frame[38:54]
+    if len(inner) >= 48 and is_stamp(inner[6], inner[40:], 2):
+        return "probe", frame[38:54], session(inner[40:])
+    return "data", frame[38:54], ""
 
 
 def main():
@@ -54,7 +61,7 @@ def main():
             continue
         seconds, nanoseconds = struct.unpack("qq", control[0][2][:16])
         address = socket.inet_ntop(socket.AF_INET6, what[1])
-        print(f"{seconds}.{nanoseconds:09d} {what[0]} {address}", flush=True)
+        print(f"{seconds}.{nanoseconds:09d} {what[0]} {address} {what[2]}", flush=True)
 
 
 if __name__ == "__main__":

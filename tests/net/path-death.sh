@@ -33,7 +33,7 @@ lab_wait 10 "connections at site a" lab_established a 40
 lab_start load client "$LAB_TOOLS/client" load --to "$LAB_IPV4" --rate 100 --timeout 2000 --seconds 600
 paths_watch
 for _ in 1 2 3; do
-    path_kill ra a
+    path_kill ra a a path-death
     path_mend ra a
     lab_wait 5 "flows go to site a" flows_reach a
 done
@@ -44,7 +44,7 @@ check "control says so" "$(grep path "$LAB_DIR/control-edge.err")" \
     grep -q 'path to a: dead' "$LAB_DIR/control-edge.err"
 
 lab_stop control-edge KILL # nobody but the dataplane
-path_kill ra a
+path_kill ra a a path-death
 check_number "the same without control" "$(tail -n 1 "$LAB_DIR/path-death.ms")" "<=" 500 ms
 : >"$LAB_DIR/watch.out"
 check "new flows go elsewhere" "they do not" flows_leave_a
