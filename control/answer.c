@@ -94,6 +94,8 @@ static json_t *respond(struct control *control, const json_t *request)
 		return show("telemetry", answer_telemetry(control));
 	if (strcmp(command, "reports") == 0)
 		return show("reports", answer_reports(control));
+	if (strcmp(command, "announcements") == 0)
+		return show("announcements", answer_announcements(control));
 	if (strcmp(command, "status") == 0)
 		return answer_status(control);
 	if (strcmp(command, "drain") == 0)

@@ -269,17 +269,68 @@ static json_t *reaction_json(const struct reaction *reaction)
 			 (json_int_t)reaction->count);
 }
 
+static json_t *announced_services(const struct discover_site *site)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < site->services; i++)
+		json_array_append_new(list, json_string(site->service[i]));
+	return list;
+}
+
+static const char *operator_name(const struct config *config, const uint8_t *key)
+{
+	for (unsigned i = 0; i < config->operators; i++)
+		if (memcmp(config->operator[i].key, key, SL_KEY_BYTES) == 0)
+			return config->operator[i].name;
+	return "?";
+}
+
+json_t *answer_announcements(const struct control *control)
+{
+	const struct discover *discover = &control->discover;
+	json_t *list = json_array();
+	double now_s = clock_s();
+
+	for (unsigned i = 0; i < discover->sites; i++) {
+		const struct discover_site *site = discover->site[i];
+
+		json_array_append_new(list,
+				      json_pack("{s:s, s:s, s:o, s:i, s:o, s:s, s:s}", "site",
+						site->approval.site, "operator",
+						operator_name(control->config, site->approval.by),
+						"services", announced_services(site), "servers",
+						(int)site->servers, "age_ms",
+						number(1000 * (now_s - site->heard_s)), "denied",
+						site->denied, "refused", site->refused));
+	}
+	return list;
+}
+
+/* Announcements by what became of them. */
+static json_t *announcement_counts(const struct discover *discover)
+{
+	json_t *counts = json_object();
+
+	for (unsigned i = 0; i < DISCOVER_RESULT_COUNT; i++)
+		json_object_set_new(counts, discover_result_text(i),
+				    json_integer((json_int_t)discover->count[i]));
+	json_object_set_new(counts, "service-denied", json_integer((json_int_t)discover->denied));
+	return counts;
+}
+
 json_t *answer_status(const struct control *control)
 {
 	double now_s = clock_s();
 
-	return json_pack(
-		"{s:b, s:s, s:f, s:o, s:b, s:I, s:o, s:o, s:o, s:o, s:I, s:I}", "ok", 1, "node",
-		control->config->node, "uptime_s", now_s - control->started_s, "complete_s",
-		number(control->complete_s), "dataplane_connected", link_is_up(&control->link),
-		"dataplane_connects", (json_int_t)control->link.connects, "edges",
-		edges_heard(control, now_s), "bus", bus_json(control), "reaction_us",
-		reaction_json(&control->link.reaction), "measured_to_routes_us",
-		reaction_json(&control->link.whole), "solved", (json_int_t)control->routes.solved,
-		"solver_rounds", (json_int_t)control->routes.rounds);
+	return json_pack("{s:b, s:s, s:f, s:o, s:b, s:I, s:o, s:o, s:o, s:o, s:o, s:I, s:I}", "ok",
+			 1, "node", control->config->node, "uptime_s", now_s - control->started_s,
+			 "complete_s", number(control->complete_s), "dataplane_connected",
+			 link_is_up(&control->link), "dataplane_connects",
+			 (json_int_t)control->link.connects, "edges", edges_heard(control, now_s),
+			 "announcements", announcement_counts(&control->discover), "bus",
+			 bus_json(control), "reaction_us", reaction_json(&control->link.reaction),
+			 "measured_to_routes_us", reaction_json(&control->link.whole), "solved",
+			 (json_int_t)control->routes.solved, "solver_rounds",
+			 (json_int_t)control->routes.rounds);
 }

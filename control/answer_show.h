@@ -10,4 +10,5 @@ json_t *answer_sites(const struct control *control);
 json_t *answer_routes(const struct control *control);
 json_t *answer_telemetry(const struct control *control);
 json_t *answer_reports(const struct control *control);
+json_t *answer_announcements(const struct control *control);
 json_t *answer_status(const struct control *control); /* a whole answer, "ok" included */

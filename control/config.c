@@ -19,6 +19,7 @@
 
 #define SITES_MAX 4096
 #define TRANSITS_MAX 1000
+#define OPERATORS_MAX 64
 #define EDGES_MAX 63 /* with this node 64, SOLVE_EDGES_MAX */
 
 /* One of two words; *out is 0 for the first and 1 for the second, and so on. */
@@ -262,6 +263,29 @@ static int set_edge(struct config_reader *reader, const struct config_field *fie
 	return CONFIG_READ(reader, fields, node, out);
 }
 
+static int set_operator(struct config_reader *reader, const struct config_field *field,
+			const yaml_node_t *node, void *out)
+{
+	static const struct config_field fields[] = {
+		CONFIG_FIELD("name", config_set_name, struct config_operator, name),
+		CONFIG_FIELD("key", config_set_key, struct config_operator, key),
+		CONFIG_RANGE("delay_ms", config_set_ms, struct config_operator, delay_s, 0, 60000),
+	};
+
+	(void)field;
+	((struct config_operator *)out)->delay_s = 0.01;
+	return CONFIG_READ(reader, fields, node, out);
+}
+
+static int set_operators(struct config_reader *reader, const struct config_field *field,
+			 const yaml_node_t *node, void *out)
+{
+	struct config *config = out;
+
+	return config_read_list(reader, field, set_operator, sizeof(*config->operator),
+				OPERATORS_MAX, node, &config->operator, & config->operators);
+}
+
 static int set_services(struct config_reader *reader, const struct config_field *field,
 			const yaml_node_t *node, void *out)
 {
@@ -319,6 +343,7 @@ static int read_all(struct config_reader *reader, struct config *config)
 		CONFIG_WHOLE("sites", set_sites),
 		CONFIG_WHOLE("edges", set_edges),
 		CONFIG_WHOLE("transits", set_transits),
+		CONFIG_WHOLE("operators", set_operators),
 		CONFIG_WHOLE("publish", config_set_publish),
 		CONFIG_FIELD("site", config_set_name, struct config, site_name),
 	};
@@ -404,6 +429,7 @@ void config_free(struct config *config)
 	free(config->edge);
 	free(config->transit);
 	free(config->receiver);
+	free(config->operator);
 	free(config->key_file);
 	free(config->probes.key_file);
 	free(config->run_dir);

@@ -56,14 +56,14 @@ static int resolve_service(struct config_reader *reader, const struct config *co
 	unsigned count = service->sites ?: config->sites;
 	bool named = service->sites > 0;
 
-	if (count == 0)
+	if (count == 0 && config->operators == 0)
 		return config_fail_at(reader, "sites",
 				      "required, but there are no sites to serve it");
 	if (count > SL_CANDIDATES_MAX)
 		return config_fail_at(reader, at(reader, "services[%u].sites", i),
 				      "expected at most %d sites for a service, found %u",
 				      SL_CANDIDATES_MAX, count);
-	service->site = calloc(count, sizeof(*service->site));
+	service->site = calloc(count + 1, sizeof(*service->site));
 	if (!service->site)
 		return config_fail_at(reader, at(reader, "services[%u].sites", i), "no memory");
 	service->sites = count;
@@ -290,6 +290,25 @@ static int check_edge(struct config_reader *reader, const struct config *config,
 	return 0;
 }
 
+static int check_operator(struct config_reader *reader, const struct config *config, unsigned i)
+{
+	static const uint8_t no_key[SL_KEY_BYTES];
+	const struct config_operator *operator= & config->operator[i];
+
+	if (!*operator->name)
+		return config_fail_at(reader, at(reader, "operators[%u].name", i), "required");
+	if (memcmp(operator->key, no_key, sizeof(no_key)) == 0)
+		return config_fail_at(reader, at(reader, "operators[%u].key", i),
+				      "required: the key that signs its approvals (suanlu keygen)");
+	if (!config->telemetry_listen.ss_family && config->bus.servers == 0)
+		return config_fail_at(reader, "operators",
+				      "their sites are heard by telemetry.listen or bus: give one");
+	if (IN6_IS_ADDR_UNSPECIFIED(&config->address))
+		return config_fail_at(reader, "address",
+				      "required with operators: the outer source towards SIDs");
+	return 0;
+}
+
 static bool same_address(const struct config_service *a, const struct config_service *b)
 {
 	bool v4 = a->ipv4.s_addr && a->ipv4.s_addr == b->ipv4.s_addr;
@@ -377,6 +396,8 @@ int config_check(struct config_reader *reader, const struct config *config)
 	}
 	for (unsigned i = 0; result == 0 && i < config->edges; i++)
 		result = check_edge(reader, config, i);
+	for (unsigned i = 0; result == 0 && i < config->operators; i++)
+		result = check_operator(reader, config, i);
 	if (result == 0 && members > SL_MEMBERS_MAX)
 		return config_fail_at(reader, "services",
 				      "expected at most %d pairs of service and site, found %u",

@@ -2,6 +2,7 @@
 #include "control.h"
 #include "clock.h"
 #include "log.h"
+#include "reload.h"
 #include <errno.h>
 #include <math.h>
 #include <sodium.h>
@@ -14,7 +15,8 @@
 #define SETTLE_S 0.6
 #define BEAT_US 2000000 /* a dataplane that lives renews its heartbeat each second */
 #define COUNT_S 0.2	/* and it counts demand for so long, if a dataplane counts */
-#define BUSY_RESTS 10	/* times as long as solving took */
+#define RESTS 0.5	/* times as long as solving took, */
+#define BUSY_RESTS 10	/* and while reports wait to be read */
 #define TOOK_MOST_S 0.05
 
 static void log_weights(const struct control *control, unsigned service)
@@ -111,7 +113,7 @@ static void note_complete(struct control *control, double now_s)
 
 /*
  * Only services with news are solved. Under load that takes more time than reports take to come;
- * so it rests for as long as it took, and while reports wait to be read, for ten times as long.
+ * so it rests for half as long as it took, and while reports wait to be read, ten times as long.
  */
 static void solve_news(struct control *control)
 {
@@ -137,7 +139,7 @@ static void on_reports(void *argument, bool more)
 {
 	struct control *control = argument;
 	double now_s = clock_s();
-	double rest_s = control->solved_s + (more ? BUSY_RESTS : 1) * control->took_s - now_s;
+	double rest_s = control->solved_s + (more ? BUSY_RESTS : RESTS) * control->took_s - now_s;
 	struct timeval rest = {.tv_usec = (suseconds_t)(rest_s * 1e6)};
 
 	control->busy = more;
@@ -197,6 +199,8 @@ static void on_interval(int fd, short what, void *argument)
 	ingest_watch_clock(&control->ingest);
 	ingest_log_refused(&control->ingest, now_s);
 	ingest_bus_log(&control->bus, now_s);
+	if (discover_step(&control->discover, clock_unix_us(), now_s))
+		reload_discovered(control);
 	settle(control, now_s);
 	update_all(control, now_s);
 	upward_step(&control->upward, clock_s());
@@ -291,6 +295,7 @@ int control_open(struct control *control, const char *file, struct config_error 
 				    .ingest.fd = -1,
 				    .started_s = clock_s(),
 				    .complete_s = NAN};
+	discover_open(&control->discover, &control->state);
 	result = config_load(file, &control->config, error);
 	if (result == 0)
 		result = rundir_open(&control->rundir, control->config, error);
@@ -314,6 +319,7 @@ void control_close(struct control *control)
 		paths_close(&control->paths);
 		link_close(&control->link);
 		control_unshape(control);
+		discover_close(&control->discover);
 		ingest_bus_close(&control->bus);
 	}
 	if (control->base)
@@ -340,6 +346,7 @@ int control_start(struct control *control)
 		return -ENOMEM;
 	event_active(control->interval, EV_TIMEOUT, 0);
 	announce_start(&control->announce, clock_s());
+	control->ingest.discover = &control->discover;
 	if (ingest_start(&control->ingest, control->base, on_reports, control) < 0)
 		return -ENOMEM;
 	return ingest_bus_start(&control->bus, control->base);

@@ -15,6 +15,7 @@
 
 #include "announce.h"
 #include "demand.h"
+#include "discover.h"
 #include "ingest_bus.h"
 #include "link.h"
 #include "paths.h"
@@ -38,6 +39,7 @@ struct control {
 	struct ways ways;
 	struct ingest ingest;
 	struct ingest_bus bus;
+	struct discover discover;
 	struct announce announce;
 	struct event *interval;
 	enum estimate_state *told; /* by site: what the log last said of it */

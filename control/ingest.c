@@ -14,6 +14,7 @@
 
 #define DATAGRAM_BYTES 2048 /* more than the 1,400 that are allowed: longer ones show */
 #define LOG_S 10
+#define INSTANCE_S 10
 #define STEP_US 500000 /* more than NTP slews between two bursts */
 
 static int refuse(struct config_error *error, int code, const char *what)
@@ -191,6 +192,26 @@ static void note_time(struct ingest *ingest, unsigned sender, enum verify_reason
 			name, (double)-ahead_us / 1e6);
 }
 
+/* Of two publishers with one key each comes back after the other; one that restarts does not. */
+static void note_instance(struct ingest *ingest, unsigned sender, uint32_t instance, double now_s)
+{
+	struct state_site *site = &ingest->state->site[sender];
+
+	if (instance == 0 || instance == site->instance)
+		return;
+	if (instance == site->instance_before && now_s - site->instance_s < INSTANCE_S) {
+		site->instance_conflicts++;
+		if (site->instance_conflicts == 1)
+			log_warning(
+				"site %s: two agents publish with its key; stop one of them, or "
+				"give it a site and a key of its own",
+				sender_name(ingest, sender));
+	}
+	site->instance_before = site->instance;
+	site->instance = instance;
+	site->instance_s = now_s;
+}
+
 static void apply(struct ingest *ingest, Suanlu__Report *report, unsigned sender, int64_t ahead_us,
 		  uint64_t arrived_ns)
 {
@@ -198,7 +219,12 @@ static void apply(struct ingest *ingest, Suanlu__Report *report, unsigned sender
 	double now_s = clock_s();
 
 	/* A clock a little ahead of ours does not make a report younger than new. */
-	if (sender < sites) {
+	if (sender < sites)
+		note_instance(ingest, sender, report->instance, now_s);
+	if (sender < sites && report->announcement) {
+		if (ingest->discover)
+			discover_report(ingest->discover, sender, report, clock_unix_us(), now_s);
+	} else if (sender < sites) {
 		state_site_report(ingest->state, sender, report, now_s,
 				  now_s + fmin(0, (double)ahead_us / 1e6), arrived_ns);
 		state_site_said(ingest->state, sender, report);
@@ -222,6 +248,14 @@ void ingest_count(struct ingest *ingest, enum verify_reason reason, Suanlu__Repo
 	suanlu__report__free_unpacked(report, NULL);
 }
 
+static void meet_stranger(struct ingest *ingest, struct mmsghdr *datagram, uint64_t now_us)
+{
+	char text[ADDRESS_TEXT];
+
+	discover_stranger(ingest->discover, datagram->msg_hdr.msg_iov->iov_base, datagram->msg_len,
+			  NULL, address_text(datagram->msg_hdr.msg_name, text), now_us, clock_s());
+}
+
 static bool take(struct ingest *ingest, struct mmsghdr *datagram, uint64_t now_us)
 {
 	uint64_t arrived_ns;
@@ -240,6 +274,8 @@ static bool take(struct ingest *ingest, struct mmsghdr *datagram, uint64_t now_u
 		       sizeof(struct sockaddr_storage));
 		ingest->refused_on[reason][0] = '\0';
 	}
+	if (reason == VERIFY_UNKNOWN_KEY && ingest->discover && ingest->state->config->operators)
+		meet_stranger(ingest, datagram, now_us);
 	return reason == VERIFY_ACCEPTED;
 }
 

@@ -14,6 +14,7 @@
  */
 #pragma once
 
+#include "discover.h"
 #include "replay.h"
 #include "state.h"
 #include "telemetry/subject.h"
@@ -27,8 +28,9 @@ typedef void ingest_ready(void *argument, bool more);
 
 struct ingest {
 	struct state *state;
-	struct verify *verify; /* NULL: neither telemetry.listen nor bus */
-	struct replay replay;  /* what verify has taken, over restarts */
+	struct discover *discover; /* NULL: nobody may announce himself */
+	struct verify *verify;	   /* NULL: neither telemetry.listen nor bus */
+	struct replay replay;	   /* what verify has taken, over restarts */
 	int fd;
 	struct event *readable;
 	ingest_ready *ready;

@@ -69,6 +69,10 @@ static bool take(struct ingest_bus *in)
 
 	if (subject_parse(message->subject, &subject)) {
 		sender = find_sender(ingest->state, &subject);
+		if (sender < 0 && subject.kind == SUBJECT_SITE && ingest->discover &&
+		    ingest->state->config->operators)
+			discover_stranger(ingest->discover, message->data, message->bytes,
+					  subject.name, message->subject, now_us, clock_s());
 		if (sender < 0) {
 			in->elsewhere++;
 			return false;

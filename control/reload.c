@@ -33,10 +33,16 @@ static int no_memory(struct config_error *error)
 	return -ENOMEM;
 }
 
-static int build(const struct control *control, struct control *next, struct config_error *error)
+/* next->config: what is gone over to; NULL: what the file says now. */
+static int build(struct control *control, struct control *next, double now_s,
+		 struct config_error *error)
 {
-	int result = config_reload(control->file, control->config, &next->config, error);
+	int result = next->config
+			     ? 0
+			     : config_reload(control->file, control->config, &next->config, error);
 
+	if (result == 0 && discover_merge(&control->discover, next->config, now_s) < 0)
+		result = no_memory(error);
 	if (result == 0)
 		result = read_key(control, next, error);
 	next->bus.bus = control->bus.bus; /* stays */
@@ -229,22 +235,47 @@ static void tell(const struct control *control, const struct reload_summary *sum
 	log_info("%s read again: %s", control->file, text);
 }
 
+/* Afterwards *next is what ran before, or what was built in vain: discard it. */
+static int go(struct control *control, struct control *next, struct config_error *error)
+{
+	double now_s = clock_s();
+	int result = build(control, next, now_s, error);
+
+	if (result < 0)
+		return result;
+	carry(control, next);
+	decide(next, now_s);
+	swap(control, next, now_s);
+	if (control->interval)
+		control_set_interval(control);
+	return 0;
+}
+
+void reload_discovered(struct control *control)
+{
+	struct control next = {
+		.link.fd = -1, .ingest.fd = -1, .config = config_copy(control->config)};
+	struct config_error error;
+	int result = next.config ? go(control, &next, &error) : no_memory(&error);
+
+	if (result < 0)
+		log_warning("announcements are not taken over, nothing has changed: %s",
+			    error.text);
+	discard(&next);
+	if (result == 0)
+		control_announce(control);
+}
+
 int reload(struct control *control, struct reload_summary *summary, struct config_error *error)
 {
 	struct control next = {.link.fd = -1, .ingest.fd = -1};
-	double now_s = clock_s();
-	int result = build(control, &next, error);
+	int result = go(control, &next, error);
 
 	if (result < 0) {
 		log_warning("configuration refused, nothing has changed: %s", error->text);
 		discard(&next);
 		return result;
 	}
-	carry(control, &next);
-	decide(&next, now_s);
-	swap(control, &next, now_s);
-	if (control->interval)
-		control_set_interval(control);
 	*summary = (struct reload_summary){};
 	count_services(&control->state, &next.state, &summary->services);
 	count_sites(&control->state, &next.state, &summary->sites);

@@ -25,3 +25,6 @@ struct reload_summary {
  * refused whole, error->text says why (file, line, key, what was expected).
  */
 int reload(struct control *control, struct reload_summary *summary, struct config_error *error);
+
+/* The same configuration with the sites that are announced now (discover.h). */
+void reload_discovered(struct control *control);

@@ -25,7 +25,10 @@ struct state_site {
 	double valid_until_s;
 	char label[SL_LABELS_MAX][SL_NAME_MAX]; /* what it says of itself */
 	unsigned labels;
-	double price_per_hour, pue; /* so too; 0: nothing */
+	double price_per_hour, pue;	    /* so too; 0: nothing */
+	uint32_t instance, instance_before; /* of its publisher; 0: not said */
+	double instance_s;		    /* since when it is this one */
+	uint64_t instance_conflicts;
 };
 
 /* A member is one service at one site. */

@@ -35,13 +35,14 @@ declare -A PARSERS=(
     [route]="dataplane/route_check.c"
     [stamp]="dataplane/stamp.c dataplane/reflector.c dataplane/reflect_frame.c"
     [telemetry]="control/telemetry/verify.c control/telemetry/plausible.c"
+    [approval]="control/telemetry/approval.c"
     [subject]="control/telemetry/subject.c"
     [config]="control/config.c control/config_announce.c control/config_bus.c control/config_probes.c control/config_publish.c control/config_check.c control/config_site.c control/config_value.c control/config_yaml.c"
     [netlink]="dataplane/netlink_parse.c"
     [request]="control/answer.c"
     [scrape]="control/agent/exposition.c control/agent/orca.c"
 )
-[ ${#TARGETS[@]} -gt 0 ] || TARGETS=(parse icmp outer_error fragment route stamp telemetry subject config netlink request scrape)
+[ ${#TARGETS[@]} -gt 0 ] || TARGETS=(parse icmp outer_error fragment route stamp telemetry subject approval config netlink request scrape)
 for target in "${TARGETS[@]}"; do
     [ -n "${PARSERS[$target]:-}" ] || { echo "no target '$target'; there are: ${!PARSERS[*]}" >&2; exit 2; }
 done

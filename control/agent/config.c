@@ -206,6 +206,16 @@ static int set_services(struct config_reader *reader, const struct config_field 
 				AGENT_SERVICES_MAX, node, &config->service, &config->services);
 }
 
+static int set_sid(struct config_reader *reader, const struct config_field *field,
+		   const yaml_node_t *node, void *out)
+{
+	struct agent_config *config = out;
+	int result = config_set_ipv6(reader, field, node, &config->sid[SL_INNER_IPV4]);
+
+	config->sid[SL_INNER_IPV6] = config->sid[SL_INNER_IPV4];
+	return result;
+}
+
 static const struct config_field top[] = {
 	CONFIG_FIELD("key", config_set_text, struct agent_config, key_file),
 	CONFIG_RANGE("interval_ms", config_set_unsigned, struct agent_config, interval_ms, 10,
@@ -218,6 +228,10 @@ static const struct config_field top[] = {
 	CONFIG_WHOLE("publish", set_edges),
 	CONFIG_FIELD("site", config_set_name, struct agent_config, site),
 	CONFIG_FIELD("bus", config_set_bus, struct agent_config, bus),
+	CONFIG_FIELD("approval", config_set_text, struct agent_config, approval_file),
+	CONFIG_FIELD("sid4", config_set_ipv6, struct agent_config, sid[SL_INNER_IPV4]),
+	CONFIG_FIELD("sid6", config_set_ipv6, struct agent_config, sid[SL_INNER_IPV6]),
+	CONFIG_WHOLE("sid", set_sid),
 	CONFIG_WHOLE("services", set_services),
 };
 
@@ -320,6 +334,54 @@ static int check_edges(struct config_reader *reader, const struct agent_config *
 	return 0;
 }
 
+static int read_approval(struct agent_config *config, struct approval *approval)
+{
+	FILE *file = fopen(config->approval_file, "re");
+	char text[2 * APPROVAL_TEXT_MAX] = "";
+	int bytes;
+
+	if (!file)
+		return -errno;
+	bytes = (int)fread(text, 1, sizeof(text) - 1, file);
+	fclose(file);
+	text[bytes] = '\0';
+	bytes = approval_scan(text, config->approval);
+	if (bytes < 0 || approval_open(config->approval, (size_t)bytes, approval) < 0)
+		return -EINVAL;
+	config->approval_bytes = (unsigned)bytes;
+	return 0;
+}
+
+static int check_approval(struct config_reader *reader, struct agent_config *config)
+{
+	struct approval approval;
+	char key[SL_KEY_TEXT];
+	int err;
+
+	if (!config->approval_file)
+		return 0;
+	err = read_approval(config, &approval);
+	if (err < 0)
+		return config_fail_at(reader, "approval", "'%.128s': %s", config->approval_file,
+				      err == -EINVAL ? "not what `suanlu approve` prints"
+						     : strerror(-err));
+	key_print_public(approval.key, key);
+	if (strcmp(key, config->public_key) != 0)
+		return config_fail_at(reader, "approval", "it is for another key: %s", key);
+	if (strcmp(approval.site, config->site) != 0)
+		return config_fail_at(reader, "site", "expected '%s', as the approval says",
+				      approval.site);
+	for (unsigned f = 0; f < SL_INNER_FAMILIES; f++)
+		if (!IN6_IS_ADDR_UNSPECIFIED(&config->sid[f]) &&
+		    !approval_allows_sid(&approval, &config->sid[f]))
+			return config_fail_at(reader, f == SL_INNER_IPV4 ? "sid4" : "sid6",
+					      "outside of the prefix that the approval allows");
+	if (IN6_IS_ADDR_UNSPECIFIED(&config->sid[0]) && IN6_IS_ADDR_UNSPECIFIED(&config->sid[1]))
+		return config_fail_at(reader, "sid",
+				      "required with approval: sid4, sid6, or one for both");
+	return 0;
+}
+
 static int check_bus(struct config_reader *reader, const struct agent_config *config)
 {
 	if (config->bus.servers && !subject_name_valid(config->site))
@@ -342,7 +404,8 @@ static int check(struct config_reader *reader, struct agent_config *config)
 				      "expected at least twice interval_ms (%u), so that one lost "
 				      "report does not matter, found %u",
 				      2 * config->interval_ms, config->valid_for_ms);
-	if (check_edges(reader, config) < 0 || check_bus(reader, config) < 0)
+	if (check_edges(reader, config) < 0 || check_bus(reader, config) < 0 ||
+	    check_approval(reader, config) < 0)
 		return -EINVAL;
 	return check_services(reader, config);
 }
@@ -368,6 +431,7 @@ void agent_config_clear(struct agent_config *config)
 	for (unsigned i = 0; i < config->edges; i++)
 		free(config->edge[i].to);
 	config_bus_clear(&config->bus);
+	free(config->approval_file);
 	free(config->edge);
 	free(config->service);
 	free(config->label);

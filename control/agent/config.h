@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "../telemetry/approval.h"
 #include "mapping.h"
 #include <stddef.h>
 #include <stdint.h>
@@ -49,9 +50,13 @@ struct agent_edge {
 
 struct agent_config {
 	char *key_file;
-	char site[SL_NAME_MAX];	      /* as the edges call it; "": no bus */
-	struct sl_bus bus;	      /* no servers: none */
-	char public_key[SL_KEY_TEXT]; /* that belongs to it */
+	char site[SL_NAME_MAX];		      /* as the edges call it; "": no bus */
+	struct sl_bus bus;		      /* no servers: none */
+	uint8_t approval[APPROVAL_BYTES_MAX]; /* to announce itself with */
+	unsigned approval_bytes;	      /* 0: it does not */
+	char *approval_file;
+	struct in6_addr sid[SL_INNER_FAMILIES]; /* ::, not reached in that family */
+	char public_key[SL_KEY_TEXT];		/* that belongs to it */
 	uint32_t interval_ms, valid_for_ms;
 	double price_per_hour, pue;
 	char (*label)[SL_NAME_MAX];

@@ -10,6 +10,8 @@
 
 /* ICMP errors come rate-limited: silence for so long before an edge counts as reachable. */
 #define QUIET_NS 3000000000ull
+#define ANNOUNCE_NS 2000000000ull
+#define ANNOUNCED_MS 10000
 #define BUS_QUIET_NS 1000000000ull /* so long without the bus is told */
 
 struct edge_state {
@@ -29,6 +31,7 @@ struct report {
 	uint64_t sent;
 	struct walltime walltime;
 	uint64_t clock_jumps;
+	uint64_t announced_ns; /* 0: not yet */
 };
 
 static int add_bus(struct report *report, struct config_error *error)
@@ -214,10 +217,41 @@ static int publish(struct report *report, const struct report_load *load, const 
 	return sl_publish(report->publisher, &out);
 }
 
+/* Now and then: what an edge that starts, or a new one, has to know of this site. */
+static void announce(struct report *report, uint64_t now_ns)
+{
+	const struct agent_config *config = report->config;
+	struct sl_offer offer[AGENT_SERVICES_MAX];
+	const struct in6_addr *sid = config->sid;
+	struct sl_announcement announcement = {
+		.site = config->site,
+		.offer = offer,
+		.offers = config->services,
+		.sid4 = IN6_IS_ADDR_UNSPECIFIED(&sid[SL_INNER_IPV4]) ? NULL
+								     : sid[SL_INNER_IPV4].s6_addr,
+		.sid6 = IN6_IS_ADDR_UNSPECIFIED(&sid[SL_INNER_IPV6]) ? NULL
+								     : sid[SL_INNER_IPV6].s6_addr,
+		.approval = config->approval,
+		.approval_bytes = config->approval_bytes,
+	};
+	struct sl_report out = {.valid_for_ms = ANNOUNCED_MS, .announcement = &announcement};
+
+	if (!config->approval_bytes ||
+	    (report->announced_ns && now_ns - report->announced_ns < ANNOUNCE_NS))
+		return;
+	for (unsigned i = 0; i < config->services; i++)
+		offer[i] = (struct sl_offer){config->service[i].name, config->service[i].servers};
+	if (sl_publish(report->publisher, &out) == 0)
+		report->announced_ns = now_ns;
+}
+
 void report_send(struct report *report, const struct report_load *load, const bool *include,
 		 uint64_t now_ns)
 {
-	int err = publish(report, load, include, !report->too_long, now_ns);
+	int err;
+
+	announce(report, now_ns);
+	err = publish(report, load, include, !report->too_long, now_ns);
 
 	if (err == -EMSGSIZE && !report->too_long) {
 		fprintf(stderr,

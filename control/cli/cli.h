@@ -26,5 +26,6 @@ int undrain_command(struct cli *cli, int argc, char **argv);
 int reload_command(struct cli *cli, int argc, char **argv);
 int probe_command(struct cli *cli, int argc, char **argv);
 int reflect_command(struct cli *cli, int argc, char **argv);
+int approve_command(struct cli *cli, int argc, char **argv);
 int publish_command(struct cli *cli, int argc, char **argv);
 int simulate_command(struct cli *cli, int argc, char **argv);

@@ -14,10 +14,10 @@ struct command {
 };
 
 static const struct command commands[] = {
-	{"check", check_command},     {"keygen", keygen_command},     {"show", show_command},
-	{"trace", trace_command},     {"drain", drain_command},	      {"undrain", undrain_command},
-	{"reload", reload_command},   {"probe", probe_command},	      {"reflect", reflect_command},
-	{"publish", publish_command}, {"simulate", simulate_command},
+	{"check", check_command},     {"keygen", keygen_command},   {"show", show_command},
+	{"trace", trace_command},     {"drain", drain_command},	    {"undrain", undrain_command},
+	{"reload", reload_command},   {"probe", probe_command},	    {"reflect", reflect_command},
+	{"publish", publish_command}, {"approve", approve_command}, {"simulate", simulate_command},
 };
 
 struct arguments {
@@ -98,6 +98,7 @@ static const struct argp main_argp = {
 	       "reload            read the configuration again, all of it or nothing\n"
 	       "probe SITE        a path's delay, jitter and loss, second by second\n"
 	       "reflect           answers probes (STAMP) where no dataplane does\n"
+	       "approve           let a site announce itself to the edges of an operator\n"
 	       "publish           tell edges the load of a service\n"
 	       "simulate SCENARIO what would happen: other sites, demand, failures\n\n"
 	       "suanlu COMMAND --help says more.",

@@ -262,12 +262,49 @@ static void show_status(const json_t *answer)
 	table_print(&table);
 }
 
+static void show_announcements(const json_t *answer)
+{
+	static const char *const header[] = {"SITE",	 "OPERATOR", "SERVERS", "AGE",
+					     "SERVICES", "REMARK",   NULL};
+	const json_t *site, *service;
+	struct table table;
+	size_t i, k;
+
+	table_init(&table, header);
+	json_array_foreach (json_object_get(answer, "announcements"), i, site) {
+		const char *denied = json_string_value(json_object_get(site, "denied"));
+		const char *refused = json_string_value(json_object_get(site, "refused"));
+		char names[200] = "";
+
+		json_array_foreach (json_object_get(site, "services"), k, service) {
+			size_t used = strlen(names);
+			snprintf(names + used, sizeof(names) - used, "%s%s", used ? "," : "",
+				 json_string_value(service));
+		}
+		table_cell(&table, "%s", json_string_value(json_object_get(site, "site")));
+		table_cell(&table, "%s", json_string_value(json_object_get(site, "operator")));
+		table_cell(&table, "%" JSON_INTEGER_FORMAT,
+			   json_integer_value(json_object_get(site, "servers")));
+		table_cell(&table, "%.1f s",
+			   json_number_value(json_object_get(site, "age_ms")) / 1000);
+		table_cell(&table, "%s", names);
+		table_cell(&table, "%s%s%s%s", *refused ? "last refused: " : "", refused,
+			   *denied ? "may not offer " : "", denied);
+	}
+	table_print(&table);
+}
+
 static const struct {
 	const char *what;
 	void (*print)(const json_t *answer);
 } views[] = {
-	{"services", show_services},   {"sites", show_sites},	  {"routes", show_routes},
-	{"telemetry", show_telemetry}, {"reports", show_reports}, {"status", show_status},
+	{"announcements", show_announcements},
+	{"services", show_services},
+	{"sites", show_sites},
+	{"routes", show_routes},
+	{"telemetry", show_telemetry},
+	{"reports", show_reports},
+	{"status", show_status},
 };
 
 static int show_view(const struct show *show, size_t view)
@@ -324,7 +361,8 @@ static const struct argp_child children[] = {{&cli_argp, 0, NULL, 0}, {0}};
 static const struct argp show_argp = {
 	.options = options,
 	.parser = parse,
-	.args_doc = "services|sites|routes|paths|telemetry|counters|reports|neighbours|status",
+	.args_doc = "services|sites|announcements|routes|paths|telemetry|counters|reports|"
+		    "neighbours|status",
 	.doc = "Shows what the node knows and does. Counters and paths are read from shared memory "
 	       "and neighbours from the dataplane; the rest is asked of suanlu-control.",
 	.children = children,

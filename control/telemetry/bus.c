@@ -154,6 +154,7 @@ static natsStatus set_options(struct bus *bus, const struct sl_bus *config, cons
 	TRY(natsOptions_SetReconnectBufSize(options, 1)); /* nothing is sent late */
 	TRY(natsOptions_SetMaxPendingMsgs(options, PENDING_MAX));
 	TRY(natsOptions_SetNoEcho(options, true));
+	TRY(natsOptions_SetSendAsap(options, true)); /* one thread less on the way */
 	TRY(natsOptions_SetFailRequestsOnDisconnect(options, true));
 	TRY(natsOptions_SetDisconnectedCB(options, on_disconnected, bus));
 	TRY(natsOptions_SetReconnectedCB(options, on_reconnected, bus));

@@ -14,6 +14,8 @@ void draft_free(struct draft *draft)
 	free(draft->metric_list);
 	free(draft->demand);
 	free(draft->path);
+	free(draft->offer);
+	free(draft->offer_list);
 	free(draft->entry);
 }
 
@@ -38,6 +40,7 @@ static size_t count_metrics(const struct sl_report *report)
 static int allocate(struct draft *draft, const struct sl_report *from)
 {
 	size_t latencies = count_latencies(from), metrics = count_metrics(from);
+	size_t offers = from->announcement ? from->announcement->offers : 0;
 
 	/* one more of each: calloc(0) may return NULL */
 	draft->load = calloc(from->loads + 1, sizeof(*draft->load));
@@ -47,9 +50,12 @@ static int allocate(struct draft *draft, const struct sl_report *from)
 	draft->metric_list = calloc(metrics + 1, sizeof(*draft->metric_list));
 	draft->demand = calloc(from->demands + 1, sizeof(*draft->demand));
 	draft->path = calloc(from->paths + 1, sizeof(*draft->path));
+	draft->offer = calloc(offers + 1, sizeof(*draft->offer));
+	draft->offer_list = calloc(offers + 1, sizeof(*draft->offer_list));
 	draft->entry = calloc(from->loads + from->demands + from->paths + 1, sizeof(*draft->entry));
-	return draft->load && draft->latency && draft->latency_list && draft->metric &&
-			       draft->metric_list && draft->demand && draft->path && draft->entry
+	return draft->offer && draft->offer_list && draft->load && draft->latency &&
+			       draft->latency_list && draft->metric && draft->metric_list &&
+			       draft->demand && draft->path && draft->entry
 		       ? 0
 		       : -ENOMEM;
 }
@@ -160,6 +166,31 @@ static void fill_rest(struct draft *draft, const struct sl_report *from)
 	}
 }
 
+static ProtobufCBinaryData to_bytes(const uint8_t *data, size_t bytes)
+{
+	return (ProtobufCBinaryData){data ? bytes : 0, (uint8_t *)data};
+}
+
+static void fill_announcement(struct draft *draft, const struct sl_announcement *from)
+{
+	Suanlu__Announcement *out = &draft->announcement;
+
+	suanlu__announcement__init(out);
+	out->site = (char *)from->site;
+	out->sid4 = to_bytes(from->sid4, 16);
+	out->sid6 = to_bytes(from->sid6, 16);
+	out->approval = to_bytes(from->approval, from->approval_bytes);
+	out->offer = draft->offer_list;
+	out->n_offer = from->offers;
+	for (size_t i = 0; i < from->offers; i++) {
+		suanlu__offer__init(&draft->offer[i]);
+		draft->offer[i].service = (char *)from->offer[i].service;
+		draft->offer[i].servers = from->offer[i].servers;
+		draft->offer_list[i] = &draft->offer[i];
+	}
+	draft->head.announcement = out;
+}
+
 int draft_init(struct draft *draft, const struct sl_report *report, uint64_t now_us)
 {
 	*draft = (struct draft){.from = report};
@@ -171,6 +202,8 @@ int draft_init(struct draft *draft, const struct sl_report *report, uint64_t now
 	fill_loads(draft, report);
 	fill_metrics(draft, report);
 	fill_rest(draft, report);
+	if (report->announcement)
+		fill_announcement(draft, report->announcement);
 	return 0;
 }
 
@@ -207,7 +240,8 @@ Suanlu__Report draft_slice(const struct draft *draft, size_t first, size_t end)
 size_t draft_cut(const struct draft *draft, size_t first)
 {
 	/* field numbers up to 15: one byte each, then one or two bytes of length */
-	size_t bytes = suanlu__report__get_packed_size(&draft->head) + 10; /* longest sequence */
+	size_t bytes =
+		suanlu__report__get_packed_size(&draft->head) + 16; /* longest sequence, instance */
 	size_t end = first;
 
 	while (end < draft->entries && end - first < PLAUSIBLE_ENTRIES_MAX) {

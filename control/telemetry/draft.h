@@ -24,6 +24,9 @@ struct draft {
 	Suanlu__Metric **metric_list;
 	Suanlu__ServiceDemand *demand;
 	Suanlu__PathDelay *path;
+	Suanlu__Announcement announcement;
+	Suanlu__Offer *offer;
+	Suanlu__Offer **offer_list;
 };
 
 /* 0 or -ENOMEM. now_us: Unix time, for a report that does not say when it was measured. */

@@ -180,6 +180,33 @@ static bool paths_plausible(const Suanlu__Report *report, char *why, size_t byte
 	return true;
 }
 
+static bool announcement_plausible(const Suanlu__Announcement *from, char *why, size_t bytes)
+{
+	const char *wrong = NULL;
+
+	if (!from)
+		return true;
+	if (from->n_offer > PLAUSIBLE_OFFERS_MAX)
+		wrong = "number of services";
+	else if (!is_name(from->site))
+		wrong = "site name";
+	else if ((from->sid4.len && from->sid4.len != 16) ||
+		 (from->sid6.len && from->sid6.len != 16))
+		wrong = "SID";
+	else if (from->approval.len > PLAUSIBLE_APPROVAL_BYTES_MAX)
+		wrong = "approval";
+	for (size_t i = 0; !wrong && i < from->n_offer; i++) {
+		if (!is_name(from->offer[i]->service))
+			wrong = "service name";
+		else if (SEEN_BEFORE(from->offer, i, service))
+			wrong = "service named twice";
+		else if (from->offer[i]->servers < 1 ||
+			 from->offer[i]->servers > PLAUSIBLE_SERVERS_MAX)
+			wrong = "servers";
+	}
+	return wrong ? wrong_in(why, bytes, "announcement", from->site, wrong) : true;
+}
+
 bool plausible(const Suanlu__Report *report, char *why, size_t why_bytes)
 {
 	const char *wrong = check_site(report);
@@ -190,5 +217,7 @@ bool plausible(const Suanlu__Report *report, char *why, size_t why_bytes)
 		return false;
 	}
 	return loads_plausible(report, why, why_bytes) &&
-	       demands_plausible(report, why, why_bytes) && paths_plausible(report, why, why_bytes);
+	       demands_plausible(report, why, why_bytes) &&
+	       paths_plausible(report, why, why_bytes) &&
+	       announcement_plausible(report->announcement, why, why_bytes);
 }

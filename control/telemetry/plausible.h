@@ -13,6 +13,8 @@
 #define PLAUSIBLE_DETAILS_MAX 16  /* metrics, and latency quantiles, per service */
 #define PLAUSIBLE_VALID_FOR_MS_MAX 60000
 #define PLAUSIBLE_SERVERS_MAX 1000000
+#define PLAUSIBLE_OFFERS_MAX 32
+#define PLAUSIBLE_APPROVAL_BYTES_MAX 800
 
 /* false: `why` names the field that cannot be, as "load infer: service_time_s". */
 bool plausible(const Suanlu__Report *report, char *why, size_t why_bytes);

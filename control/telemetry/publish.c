@@ -23,6 +23,7 @@ struct receiver {
 struct sl_publisher {
 	struct key key;
 	uint64_t sequence;
+	uint32_t instance;
 	struct receiver *receiver;
 	size_t receivers;
 	struct bus *bus; /* NULL: none */
@@ -60,6 +61,7 @@ int publisher_open(struct sl_publisher **out, const struct key *key)
 		return -ENOMEM;
 	}
 	publisher->key = *key;
+	publisher->instance = 1 + randombytes_uniform(UINT32_MAX);
 	*out = publisher;
 	return 0;
 }
@@ -300,6 +302,7 @@ static int send_draft(struct sl_publisher *publisher, const struct draft *draft,
 		end = draft_cut(draft, first);
 		report = draft_slice(draft, first, end);
 		report.sequence = next_sequence(publisher, now_us);
+		report.instance = publisher->instance;
 		bytes = codec_sign(&publisher->key, &report, datagram);
 		if (bytes < 0)
 			return fail(publisher, bytes, "a report would be longer than %d bytes",
@@ -333,7 +336,8 @@ int sl_publish(struct sl_publisher *publisher, const struct sl_report *report)
 	for (size_t i = 0; i < publisher->receivers; i++)
 		publisher->receiver[i].error = 0;
 	publisher->bus_error = 0;
-	publisher->subject.part = 0;
+	/* a key of its own: the last one of each is kept */
+	publisher->subject.part = report->announcement ? SUBJECT_PARTS_MAX - 1 : 0;
 	publisher->error[0] = '\0';
 	if (draft_init(&draft, report, now_us) < 0)
 		return fail(publisher, -ENOMEM, "out of memory");

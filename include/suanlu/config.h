@@ -58,6 +58,7 @@ struct config_site {
 	uint32_t flows_per_s; /* of a service, that it may claim to finish at most; 0: no bound */
 	char (*label)[SL_NAME_MAX];
 	unsigned labels;
+	bool discovered; /* not of the file: it announced itself */
 };
 
 struct config_service {
@@ -71,7 +72,7 @@ struct config_service {
 	double max_delay_s;	      /* one way path delay; infinite: no bound */
 	char (*require)[SL_NAME_MAX]; /* labels a site must have */
 	unsigned requires;
-	unsigned *site; /* indices into config.site; never empty */
+	unsigned *site; /* indices into config.site; empty only with operators */
 	unsigned sites;
 };
 
@@ -81,6 +82,13 @@ struct config_edge {
 	uint8_t key[SL_KEY_BYTES];
 	struct sockaddr_storage address; /* where its control listens for telemetry; ss_family 0:
 					    only heard on the bus */
+};
+
+/* Whoever has approvals of this key may announce itself as a site (control/discover.h). */
+struct config_operator {
+	char name[SL_NAME_MAX];
+	uint8_t key[SL_KEY_BYTES];
+	double delay_s; /* one way to its sites, until it is measured */
 };
 
 /* An edge that is told the load of this site. */
@@ -152,6 +160,8 @@ struct config {
 	unsigned edges;
 	struct config_transit *transit;
 	unsigned transits;
+	struct config_operator *operator;
+	unsigned operators;
 	/* a site's gateway: its sites are its instances, and it answers for them (upward.h) */
 	struct config_receiver *receiver;
 	unsigned receivers;
@@ -184,6 +194,9 @@ int config_reload(const char *file, const struct config *running, struct config 
 bool config_same_service(const struct config *a, unsigned i, const struct config *b, unsigned k);
 bool config_same_site(const struct config_site *a, const struct config_site *b);
 bool config_same_edge(const struct config_edge *a, const struct config_edge *b);
+
+/* What its file says: without discovered sites. NULL: no memory. */
+struct config *config_copy(const struct config *from);
 
 void config_free(struct config *config);
 

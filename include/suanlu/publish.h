@@ -76,6 +76,21 @@ struct sl_path {
 	double link_s;
 };
 
+struct sl_offer {
+	const char *service;
+	uint32_t servers;
+};
+
+/* What a site offers, to edges that do not have it in their configuration (telemetry.proto). */
+struct sl_announcement {
+	const char *site;
+	const struct sl_offer *offer;
+	size_t offers;		    /* at most 32 */
+	const uint8_t *sid4, *sid6; /* 16 bytes each; NULL: not reached in that family */
+	const uint8_t *approval;    /* a SignedApproval, of `suanlu approve` */
+	size_t approval_bytes;
+};
+
 struct sl_report {
 	uint64_t measured_at_us; /* 0: now */
 	uint32_t valid_for_ms;	 /* 0: 500 */
@@ -88,6 +103,7 @@ struct sl_report {
 	size_t demands;
 	const struct sl_path *path;
 	size_t paths;
+	const struct sl_announcement *announcement; /* then no loads, demands or paths */
 };
 
 /* Reads a key made by `suanlu keygen`. -EACCES, -ENOENT, -EINVAL (not a key). */

@@ -478,6 +478,11 @@ def netlink_messages():
     }
 
 
+def approvals():
+    return {'empty': b'', 'text': b'# a\nsuanlu-approval-1 ' + b'CgMKAWE=', 'outer': b'\x0a\x03\x0a\x01a\x12 ' + bytes(32) +
+            b'\x1a@' + bytes(64), 'short': b'\x0a\x00\x12\x02ab', 'tag': b'suanlu-approval-1 '}
+
+
 def subjects():
     return {name: ('$KV.suanlu.' + rest).encode() for name, rest in {
         'site': 'site.chengdu.0', 'edge': 'edge.edge1.99', 'dots': 'site.a.b.c.7',
@@ -533,6 +538,7 @@ def main():
     write('stamp', stamps())
     write('telemetry', reports())
     write('subject', subjects())
+    write('approval', approvals())
     write('config', configurations())
     write('netlink', netlink_messages())
     write('request', requests())
