@@ -58,10 +58,10 @@ static void steer_set(const struct steer *steer, const struct steer_prefix *pref
 	memcpy(key.address, prefix->address, sizeof(key.address));
 	for (unsigned i = 0; i < steer->ports->ports; i++) {
 		const struct port *port = &steer->ports->port[i];
-		int map = port->steer[prefix->map];
+		int map = port->steer[prefix->map]; /* none: a card's, whose worker looks */
 		int ret = take ? bpf_map_update_elem(map, &key, &value, BPF_ANY)
 			       : bpf_map_delete_elem(map, &key);
-		if (ret < 0 && errno != ENOENT)
+		if (map >= 0 && ret < 0 && errno != ENOENT)
 			warn("warning: %s: cannot steer an address to the fast path", port->name);
 	}
 }

@@ -61,7 +61,7 @@ lab_start own edge "$LAB_TOOLS/server" --site edge --port 8080
 lab_wait 5 "the edge's own server" lab_ready own
 for address in 10.0.0.1 fd00::1; do
     check "ping $address, the edge's own" "packets lost" eval \
-        'lab_in client ping -q -c 20 -i 0.02 -W 1 "$address" | grep " 0% packet loss"'
+        'lab_in client ping -q -c 20 -i 0.02 -W 5 "$address" | grep " 0% packet loss"'
 done
 check "ping the host behind the gateway" "see ping" lab_in client ping -q -c 5 -i 0.02 -W 1 10.3.0.2
 for address in 10.0.0.1 "[fd00::1]"; do
