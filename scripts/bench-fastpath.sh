@@ -1,11 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# bench-fastpath.sh [--json FILE] [--rounds N] [--seconds S] [--png FILE]: what a packet costs in
-# the worker of suanlu-dataplane, rx burst to tx burst, and in programs that DPDK brings: testpmd
-# io and l3fwd by LPM and by exact match. All run between two net_null ports whose packets one and
-# the same rx callback fills (scripts/bench/source.c), one after the other, N rounds over, on the
-# same core. Prints a table of medians and minima, writes them as JSON, and as a picture.
+# bench-fastpath.sh [--json FILE] [--png FILE] [--rounds N] [--seconds S] [--cases A,B]: what a
+# packet costs in the worker of suanlu-dataplane, rx burst to tx burst, and in programs that DPDK
+# brings: testpmd io and l3fwd by LPM and by exact match. All run between two net_null ports whose
+# packets one and the same rx callback fills (scripts/bench/source.c), one after the other, N rounds
+# over, on the same core. Prints a table of medians and minima, and the ratios that are promised;
+# writes them as JSON, and as a picture. A case is named by its first word; "lost" are packets that
+# were not forwarded.
 #
 # It needs root (hugepages), two cores, and the packages dpdk-dev and dpdk-doc.
 set -euo pipefail
@@ -14,7 +16,7 @@ TOP=$(cd "$(dirname "$0")/.." && pwd)
 BUILD=${LAB_BUILD:-$TOP/build}
 EXAMPLE=/usr/share/dpdk/examples/l3fwd
 HUGE_PAGES=420
-JSON= PNG= ROUNDS=5 SECONDS_EACH=0.4
+JSON= PNG= ROUNDS=5 SECONDS_EACH=0.4 ONLY=
 
 fail() {
     echo "bench-fastpath.sh: $*" >&2
@@ -22,12 +24,13 @@ fail() {
 }
 
 while [ $# -gt 0 ]; do
-    [ $# -gt 1 ] || fail "usage: [--json FILE] [--png FILE] [--rounds N] [--seconds S]"
+    [ $# -gt 1 ] || fail "usage: [--json FILE] [--png FILE] [--rounds N] [--seconds S] [--cases A,B]"
     case $1 in
     --json) JSON=$2 ;;
     --png) PNG=$2 ;;
     --rounds) ROUNDS=$2 ;;
     --seconds) SECONDS_EACH=$2 ;;
+    --cases) ONLY=$2 ;;
     *) fail "unknown option $1" ;;
     esac
     shift 2
@@ -47,7 +50,12 @@ datagram          ours    ipv4-udp  1048576  1048576  1
 decap-ipv4        ours    srv6-ipv4 1048576  1048576  1
 vxlan-ipv4        ours    ipv4-tcp  1048576  1048576  1
 two-workers       ours    ipv4-tcp  1048576  1048576  2
+testpmd-io-two    testpmd ipv4-tcp  1        0        2
 swap              ours    ipv4-tcp  1048576  1048576  1"
+if [ -n "$ONLY" ]; then
+    CASES=$(awk -v only=",$ONLY," 'index(only, "," $1 ",")' <<<"$CASES")
+    [ -n "$CASES" ] || fail "no such case: $ONLY"
+fi
 
 WORK=$(mktemp -d)
 OLD_HUGE_PAGES=$(sysctl -n vm.nr_hugepages)
@@ -100,9 +108,9 @@ run() {
     export SOURCE_PACKET=$2 SOURCE_FLOWS=$3 SOURCE_WARM=$3 SOURCE_ROUNDS=2
     export SOURCE_SECONDS=$SECONDS_EACH SOURCE_FD=9
     export SOURCE_WORKERS=$5
-    [ "$6" != two-workers ] || lcores="0@(0,1),1@0,2@1"
+    [ "$5" = 1 ] || lcores="0@(0,1),1@0,2@1"
     case $1 in
-    testpmd) LD_PRELOAD=$source dpdk-testpmd "${eal[@]}" -l 0,1 -- --forward-mode=io --nb-cores=1 \
+    testpmd) LD_PRELOAD=$source dpdk-testpmd "${eal[@]}" --lcores "$lcores" -- --forward-mode=io --nb-cores="$5" \
         --auto-start --no-mlockall --burst=32 < <(sleep 60) ;;
     lpm | em) LD_PRELOAD=$source "$WORK/l3fwd/l3fwd" "${eal[@]}" -l 1 -- -p 3 -P --lookup="$1" \
         --config="(0,0,1),(1,0,1)" --parse-ptype ;;
@@ -131,29 +139,53 @@ measure() {
             n=$((n + 1))
             printf '\r%-70s' "[$n/$total] round $round: $name, $flows flows" >&2
             run "$program" "$packets" "$flows" "$pins" "$workers" "$name"
-            cut -d' ' -f1 "$WORK/timings" >>"$WORK/$name.$flows"
+            grep '^[0-9]' "$WORK/timings" >>"$WORK/$name.$flows"
+            { grep '^lost' "$WORK/timings" || echo "lost -"; } | cut -d' ' -f2 >>"$WORK/$name.$flows.lost"
         done <<<"$CASES"
     done
     printf '\r%-70s\r' "" >&2
 }
 
+# of CASE FLOWS: its median
+of() {
+    [ -s "$WORK/$1.$2" ] && summary <"$WORK/$1.$2" | cut -d' ' -f1
+}
+
+# ratio WHAT most|least LIMIT CASE FLOWS OTHER FLOWS: of median ns, if both were measured
+ratio() {
+    local a b
+    a=$(of "$4" "$5") && b=$(of "$6" "$7") || return 0
+    awk -v what="$1" -v at="$2" -v limit="$3" -v r="$(awk "BEGIN {print $a / $b}")" 'BEGIN {
+        printf "%-48s %5.2f  (at %s %s)%s\n", what, r, at, limit,
+            (at == "most" ? r <= limit : r >= limit) ? "" : "  MISSED" }'
+}
+
 report() {
-    local name program packets flows rest median minimum em
-    em=$(summary <"$WORK/l3fwd-em.1" | cut -d' ' -f1)
-    printf '%-18s %10s %10s %10s %8s %8s\n' case flows "ns median" "ns min" Mpps "x l3fwd-em"
+    local name program packets flows rest median minimum lost
+    printf '%-18s %10s %10s %10s %8s %8s\n' case flows "ns median" "ns min" Mpps lost
     while read -r name program packets flows rest; do
         read -r median minimum < <(summary <"$WORK/$name.$flows"; echo)
+        lost=$(awk '$1 == "-" { none = 1 } { n += $1 } END { print none ? "-" : n }' "$WORK/$name.$flows.lost")
         printf '%-18s %10s %10s %10s %8s %8s\n' "$name" "$flows" "$median" "$minimum" \
-            "$(awk "BEGIN {printf \"%.1f\", 1000 / $median}")" \
-            "$(awk "BEGIN {printf \"%.2f\", $median / $em}")"
+            "$(awk "BEGIN {printf \"%.1f\", 1000 / $median}")" "$lost"
         jq -n --arg case "$name" --argjson flows "$flows" --argjson ns "$median" \
-            --argjson min "$minimum" '{case: $case, flows: $flows, ns_per_packet: $ns,
-            ns_per_packet_min: $min, mpps: (1000 / $ns)}' >>"$WORK/json"
+            --argjson min "$minimum" --arg lost "$lost" '{case: $case, flows: $flows,
+            ns_per_packet: $ns, ns_per_packet_min: $min, mpps: (1000 / $ns)}
+            + if $lost == "-" then {} else {lost: ($lost | tonumber)} end' >>"$WORK/json"
         echo "\"$name $flows\" $median $minimum" >>"$WORK/data"
     done <<<"$CASES"
+    echo
+    ratio "pinned-ipv4, 1 Mi flows / l3fwd-em" most 1.7 pinned-ipv4 1048576 l3fwd-em 1
+    ratio "pinned-ipv4, 10 Mi flows / l3fwd-em" most 2.0 pinned-ipv4 10485760 l3fwd-em 1
+    ratio "pinned-ipv6 / pinned-ipv4, 1 Mi flows" most 1.2 pinned-ipv6 1048576 pinned-ipv4 1048576
+    ratio "new-flow-ipv4 / pinned-ipv4, 1 Mi flows" most 1.3 new-flow-ipv4 0 pinned-ipv4 1048576
+    ratio "swap / pinned-ipv4, 1 Mi flows" most 1.05 swap 1048576 pinned-ipv4 1048576
+    ratio "Mpps of two workers / of one" least 1.9 pinned-ipv4 1048576 two-workers 1048576
+    ratio "what this machine gives: testpmd io likewise" least 0 testpmd-io 1 testpmd-io-two 1
     [ -z "$JSON" ] || jq -s . "$WORK/json" >"$JSON"
     if [ -n "$PNG" ] && command -v gnuplot >/dev/null; then
         gnuplot -e "data='$WORK/data'; out='$PNG'" "$TOP/scripts/bench/fastpath.gp"
+        echo "picture: $PNG"
     fi
 }
 

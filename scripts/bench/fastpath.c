@@ -121,6 +121,21 @@ static void apply(struct bench *bench, const struct message *m)
 		errx(1, "route refused: %s", field);
 }
 
+static struct sl_counters *counters;
+
+/* All verdicts but the two of packets that went on their way. */
+static uint64_t not_forwarded(void)
+{
+	uint64_t sum = 0;
+
+	for (unsigned w = 0; w < counters->workers; w++)
+		for (unsigned v = 0; v < SL_VERDICT_SLOTS; v++)
+			if (v != SL_VERDICT_ENCAPSULATED && v != SL_VERDICT_DELIVERED)
+				sum += __atomic_load_n(&counters->worker[w].verdict[v],
+						       __ATOMIC_RELAXED);
+	return sum;
+}
+
 static void queues_start(unsigned workers)
 {
 	for (uint16_t port = 0; port < PORTS; port++) {
@@ -160,8 +175,9 @@ static void ports_open(struct bench *bench, unsigned workers)
 
 static void tables_open(struct bench *bench, const char *run_dir, uint32_t pins, unsigned workers)
 {
-	struct sl_counters *counters = stats_open(run_dir, workers);
 	struct in6_addr sid;
+
+	counters = stats_open(run_dir, workers);
 
 	if (!counters)
 		err(1, "%s", run_dir);
@@ -221,6 +237,7 @@ int main(int argc, char **argv)
 	unlink(path);
 	rmdir(run_dir);
 
+	source_lost = not_forwarded;
 	queues_start(workers);
 	static const struct reflect_rule no_reflector;
 	if (workers_start(&bench.workers, &bench.ports, bench.routes, &bench.pins, &no_reflector,

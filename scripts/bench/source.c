@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "source.h"
+#include "arrivals.h"
 
 #include <arpa/inet.h>
 #include <dlfcn.h>
@@ -11,6 +12,7 @@
 #include <rte_memcpy.h>
 #include <rte_tcp.h>
 #include <rte_udp.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +22,8 @@
 #define PORTS_MAX 4
 #define PACKET_BYTES 64
 #define TUNNEL_BYTES (PACKET_BYTES + 40)
+#define BURST_MAX 512
+#define STAMP_BYTES 8 /* at the end of a packet: when it came */
 
 enum kind { IPV4_TCP, IPV4_UDP, IPV6_TCP, SRV6_IPV4, L3FWD };
 
@@ -29,6 +33,9 @@ struct source {
 	uint32_t next, first;	     /* flow */
 	uint32_t first_address, sum; /* of an IPv4 packet: flow 0's, and of all but it */
 	_Alignas(64) uint8_t packet[TUNNEL_BYTES + 24]; /* template */
+	struct arrivals arrivals;
+	bool in_use;
+	struct delays *delays; /* where they are counted now; timer: rw */
 };
 
 static struct {
@@ -37,12 +44,16 @@ static struct {
 	uint64_t limit;	      /* packets, after which it ends; 0: by time */
 	double seconds;
 	unsigned rounds, workers;
+	unsigned queues;   /* that workers ask */
+	const char *loads; /* percent of capacity, one after the other; NULL: none */
 	int fd;
 	unsigned bytes;
 	uint16_t first_port;
 	unsigned address, l4; /* offsets that vary: source address (its last four bytes), ports */
 	struct source source[PORTS_MAX][QUEUES_MAX];
 } state;
+
+uint64_t (*source_lost)(void);
 
 uint64_t source_packets(void)
 {
@@ -224,6 +235,32 @@ static inline void fill(struct source *source, uint8_t *data)
 	}
 }
 
+/* Of the packets that are there only those stay that have come by now. */
+static uint16_t keep_due(struct source *source, struct rte_mbuf **m, uint16_t n, uint64_t *when)
+{
+	unsigned due = arrivals_due(&source->arrivals, rte_rdtsc(), when, RTE_MIN(n, BURST_MAX));
+
+	rte_pktmbuf_free_bulk(m + due, n - due);
+	return due;
+}
+
+static uint16_t on_transmit(uint16_t port, uint16_t queue, struct rte_mbuf **m, uint16_t n,
+			    void *context)
+{
+	struct source *source = context;
+	struct delays *delays = __atomic_load_n(&source->delays, __ATOMIC_RELAXED);
+	uint64_t now = rte_rdtsc(), came;
+
+	(void)port;
+	(void)queue;
+	for (uint16_t i = 0; i < n && delays; i++) {
+		memcpy(&came, rte_pktmbuf_mtod(m[i], uint8_t *) + m[i]->data_len - STAMP_BYTES,
+		       STAMP_BYTES);
+		delays_add(delays, now > came ? now - came : 0);
+	}
+	return n;
+}
+
 static void tell_total(void)
 {
 	const char *path = getenv("SOURCE_TOTAL");
@@ -243,9 +280,16 @@ static uint16_t on_receive(uint16_t port, uint16_t queue, struct rte_mbuf **m, u
 	(void)port;
 	(void)queue;
 	(void)max;
+	uint64_t when[BURST_MAX];
+
+	if (state.loads)
+		n = keep_due(source, m, n, when);
 	for (uint16_t i = 0; i < n; i++) {
 		m[i]->data_len = m[i]->pkt_len = state.bytes;
 		fill(source, rte_pktmbuf_mtod(m[i], uint8_t *));
+		if (state.loads)
+			memcpy(rte_pktmbuf_mtod(m[i], uint8_t *) + state.bytes - STAMP_BYTES,
+			       &when[i], STAMP_BYTES);
 	}
 	__atomic_store_n(&source->packets, source->packets + n, __ATOMIC_RELAXED);
 	if (state.limit && source_packets() >= state.limit) {
@@ -258,24 +302,92 @@ static uint16_t on_receive(uint16_t port, uint16_t queue, struct rte_mbuf **m, u
 
 /* --- timing --- */
 
+/* Packets a second over that time. */
+static double rate_over(double seconds)
+{
+	uint64_t packets = source_packets(), ticks = rte_rdtsc();
+
+	usleep(seconds * 1e6);
+	packets = source_packets() - packets;
+	return packets * (double)rte_get_tsc_hz() / (rte_rdtsc() - ticks);
+}
+
+static void all_queues(double per_s, struct delays *delays)
+{
+	unsigned i = 0;
+
+	for (unsigned p = 0; p < PORTS_MAX; p++)
+		for (unsigned q = 0; q < QUEUES_MAX; q++) {
+			struct source *source = &state.source[p][q];
+			if (!source->in_use)
+				continue;
+			arrivals_rate(&source->arrivals, per_s / state.queues);
+			__atomic_store_n(&source->delays, delays ? &delays[i++] : NULL,
+					 __ATOMIC_RELAXED);
+		}
+}
+
+static uint64_t all_lost(void)
+{
+	uint64_t sum = 0;
+
+	for (unsigned p = 0; p < PORTS_MAX; p++)
+		for (unsigned q = 0; q < QUEUES_MAX; q++)
+			sum += __atomic_load_n(&state.source[p][q].arrivals.lost, __ATOMIC_RELAXED);
+	return sum;
+}
+
+/* Capacity, then for each load: see source.h. */
+static void tell_delays(void)
+{
+	double capacity;
+
+	all_queues(0, NULL);
+	usleep(100000);
+	capacity = rate_over(state.seconds);
+	for (const char *load = state.loads; load;
+	     load = strchr(load, ',') ? strchr(load, ',') + 1 : NULL) {
+		struct delays *delays = calloc(state.queues, sizeof(*delays));
+		uint64_t lost;
+		double pps;
+
+		if (!delays)
+			_exit(1);
+		all_queues(capacity * atoi(load) / 100, NULL);
+		usleep(50000);
+		all_queues(capacity * atoi(load) / 100, delays);
+		lost = all_lost();
+		pps = rate_over(state.seconds);
+		lost = all_lost() - lost;
+		all_queues(0, NULL);
+		usleep(1000); /* who had it still is done */
+		dprintf(state.fd, "%d %.2f %.0f %.0f %.0f %.0f %.3f\n", atoi(load), pps / 1e6,
+			delays_mean(delays, state.queues),
+			delays_quantile(delays, state.queues, 0.5),
+			delays_quantile(delays, state.queues, 0.99),
+			delays_quantile(delays, state.queues, 0.999),
+			100 * lost / (lost + pps * state.seconds));
+		free(delays);
+	}
+}
+
 /* For who counts something else per packet than time: all packets since the start. */
 static void *timer(void *unused)
 {
 	uint64_t warm = state.warm;
 
 	(void)unused;
-	while (source_packets() < 2 * warm * state.workers)
+	while (source_packets() < RTE_MAX(1u, 2 * warm * state.workers))
 		usleep(10000);
 	usleep(200000);
 	for (unsigned i = 0; i < state.rounds; i++) {
-		uint64_t packets = source_packets(), ticks = rte_rdtsc();
-		double seconds;
-		usleep(state.seconds * 1e6);
-		packets = source_packets() - packets;
-		seconds = (double)(rte_rdtsc() - ticks) / rte_get_tsc_hz();
-		dprintf(state.fd, "%.2f %llu %.3f\n", seconds * 1e9 / packets,
-			(unsigned long long)packets, seconds);
+		if (state.loads)
+			tell_delays();
+		else
+			dprintf(state.fd, "%.2f\n", 1e9 / rate_over(state.seconds));
 	}
+	if (source_lost)
+		dprintf(state.fd, "lost %llu\n", (unsigned long long)source_lost());
 	tell_total();
 	_exit(0);
 }
@@ -293,6 +405,8 @@ static void setup(void)
 	state.rounds = environment("SOURCE_ROUNDS", 1);
 	state.fd = environment("SOURCE_FD", 1);
 	state.seconds = seconds ? atof(seconds) : 1;
+	state.loads = getenv("SOURCE_LOADS");
+	arrivals_init();
 	pthread_create(&thread, NULL, timer, NULL);
 }
 
@@ -314,7 +428,10 @@ int rte_eth_dev_start(uint16_t port)
 		source->random = 88172645463325252ull + 7919 * (port * QUEUES_MAX + q);
 		source->first = q / SOURCE_QUEUES_APART * state.flows;
 		source->next = state.flows ? 0 : (port * QUEUES_MAX + q) << 28;
-		if (!rte_eth_add_rx_callback(port, q, on_receive, source))
+		source->in_use = q % SOURCE_QUEUES_APART == 0;
+		state.queues += source->in_use;
+		if (!rte_eth_add_rx_callback(port, q, on_receive, source) ||
+		    (state.loads && !rte_eth_add_tx_callback(port, q, on_transmit, source)))
 			return -1;
 	}
 	ret = start(port);

@@ -12,9 +12,13 @@
  *	SOURCE_LIMIT    packets after which the process ends, whatever the time; 0: none
  *	SOURCE_SECONDS  how long to time, per round
  *	SOURCE_ROUNDS   how often
+ *	SOURCE_LOADS    "50,80": packets come by chance, in percent of what the program can take
  *	SOURCE_TOTAL    a file to write the number of all packets to at the end
- * After the last round a line per round "ns_per_packet packets seconds" has gone to
- * descriptor SOURCE_FD and the process ends.
+ *
+ * After the last round a line per round "ns_per_packet" has gone to descriptor SOURCE_FD and the
+ * process ends; with SOURCE_LOADS per round and load "percent Mpps mean p50 p99 p99.9 lost", the
+ * delays in ns from a packet's coming to its sending, the lost in percent. Where source_lost is
+ * set, a last line "lost N" says what it returned.
  */
 #pragma once
 
@@ -28,3 +32,6 @@
 
 /* All packets handed out so far, all queues together. */
 uint64_t source_packets(void);
+
+/* Set by a program that knows it: how many packets it did not forward. */
+extern uint64_t (*source_lost)(void);
