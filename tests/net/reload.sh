@@ -136,7 +136,7 @@ reload "and goes" "0 0 0" "0 1 0"
 
 refused "a wrong port" '0,/port: 80$/s//port: 70000/' 'services\[0\].port: expected 1..65535'
 refused "no YAML" 's/^services:/services: [/' '.'
-refused "other ports" 's/ports: \[c0, o0\]/ports: [c0]/' 'dataplane.ports: cannot change .*restart suanlu-dataplane'
+refused "other ports" 's/^  ports: .*/  ports: [c0]/' 'dataplane.ports: cannot change .*restart suanlu-dataplane'
 refused "other pins" 's/pins: 100k/pins: 200k/' 'dataplane.pins: cannot change'
 refused "another run_dir" "s|^run_dir: .*|run_dir: $LAB_DIR/other|" 'run_dir: cannot change'
 refused "another telemetry port" 's/]:7801/]:7802/' 'telemetry.listen: cannot change .*restart suanlu-control'
