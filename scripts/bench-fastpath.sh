@@ -6,8 +6,11 @@
 # brings: testpmd io and l3fwd by LPM and by exact match. All run between two net_null ports whose
 # packets one and the same rx callback fills (scripts/bench/source.c), one after the other, N rounds
 # over, on the same core. Prints a table of medians and minima, and the ratios that are promised;
-# writes them as JSON, and as a picture. A case is named by its first word; "lost" are packets that
-# were not forwarded.
+# writes them as JSON, and as a picture. A case is named by its first word, or "pinned-ipv4:1048576"
+# with its flows; "lost" are packets that were not forwarded.
+#
+# With --loads 50,80,95 packets come by chance (Poisson) at so many percent of what the case can
+# take, to a queue of 1,024; the table is then of their delays, from a packet's coming to its sending.
 #
 # It needs root (hugepages), two cores, and the packages dpdk-dev and dpdk-doc.
 set -euo pipefail
@@ -16,7 +19,7 @@ TOP=$(cd "$(dirname "$0")/.." && pwd)
 BUILD=${LAB_BUILD:-$TOP/build}
 EXAMPLE=/usr/share/dpdk/examples/l3fwd
 HUGE_PAGES=420
-JSON= PNG= ROUNDS=5 SECONDS_EACH=0.4 ONLY=
+JSON= PNG= ROUNDS=5 SECONDS_EACH=0.4 ONLY= LOADS=
 
 fail() {
     echo "bench-fastpath.sh: $*" >&2
@@ -24,13 +27,14 @@ fail() {
 }
 
 while [ $# -gt 0 ]; do
-    [ $# -gt 1 ] || fail "usage: [--json FILE] [--png FILE] [--rounds N] [--seconds S] [--cases A,B]"
+    [ $# -gt 1 ] || fail "usage: [--json FILE] [--png FILE] [--rounds N] [--seconds S] [--cases A,B] [--loads P,Q]"
     case $1 in
     --json) JSON=$2 ;;
     --png) PNG=$2 ;;
     --rounds) ROUNDS=$2 ;;
     --seconds) SECONDS_EACH=$2 ;;
     --cases) ONLY=$2 ;;
+    --loads) LOADS=$2 ;;
     *) fail "unknown option $1" ;;
     esac
     shift 2
@@ -53,8 +57,13 @@ two-workers       ours    ipv4-tcp  1048576  1048576  2
 testpmd-io-two    testpmd ipv4-tcp  1        0        2
 swap              ours    ipv4-tcp  1048576  1048576  1"
 if [ -n "$ONLY" ]; then
-    CASES=$(awk -v only=",$ONLY," 'index(only, "," $1 ",")' <<<"$CASES")
+    CASES=$(awk -v only=",$ONLY," 'index(only, "," $1 ",") || index(only, "," $1 ":" $4 ",")' <<<"$CASES")
     [ -n "$CASES" ] || fail "no such case: $ONLY"
+fi
+
+if [ -n "$LOADS" ]; then
+    [[ $LOADS =~ ^[1-9][0-9]?(,[1-9][0-9]?)*$ ]] || fail "--loads: percents from 1 to 99, not $LOADS"
+    export SOURCE_LOADS=$LOADS
 fi
 
 WORK=$(mktemp -d)
@@ -128,7 +137,7 @@ run() {
 
 # median and minimum of the numbers on standard input
 summary() {
-    sort -n | awk '{v[NR] = $1} END {printf "%.2f %.2f", (v[int((NR + 1) / 2)] + v[int(NR / 2) + 1]) / 2, v[1]}'
+    sort -g | awk '{v[NR] = $1} END {printf "%.2f %.2f", (v[int((NR + 1) / 2)] + v[int(NR / 2) + 1]) / 2, v[1]}'
 }
 
 measure() {
@@ -189,7 +198,27 @@ report() {
     fi
 }
 
+# Of each load the medians over the rounds.
+report_loads() {
+    local name program packets flows rest load row
+    printf '%-18s %10s %6s %8s %10s %10s %10s %10s %8s\n' \
+        case flows load Mpps "mean ns" "p50 ns" "p99 ns" "p99.9 ns" "lost %"
+    while read -r name program packets flows rest; do
+        for load in ${LOADS//,/ }; do
+            row=$(for column in 2 3 4 5 6 7; do
+                awk -v l="$load" -v c=$column '$1 == l { print $c }' "$WORK/$name.$flows" | summary | cut -d' ' -f1
+            done)
+            # shellcheck disable=SC2086 # words are wanted
+            printf '%-18s %10s %5s%% %8s %10.0f %10.0f %10.0f %10.0f %8s\n' "$name" "$flows" "$load" $row
+            jq -s --arg case "$name" --argjson flows "$flows" --argjson load "$load" '{case: $case,
+                flows: $flows, load_percent: $load, mpps: .[0], mean_ns: .[1], p50_ns: .[2],
+                p99_ns: .[3], p999_ns: .[4], lost_percent: .[5]}' <<<"$row" >>"$WORK/json"
+        done
+    done <<<"$CASES"
+    [ -z "$JSON" ] || jq -s . "$WORK/json" >"$JSON"
+}
+
 [ -n "$PNG" ] || [ -z "$JSON" ] || PNG=${JSON%.json}.png
 prepare
 measure
-report
+if [ -n "$LOADS" ]; then report_loads; else report; fi

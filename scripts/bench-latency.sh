@@ -10,16 +10,19 @@
 # suanlu-dataplane (pinned flow, SRv6 encapsulation), interleaved in rounds of one run. Both
 # userspace programs poll on CPU 1; the sender and receiver spin on CPU 0. Prints p50, p99 and
 # p99.9 per case (medians over the rounds) and the ratio of the p50 to testpmd's; draws the CDF.
+# Then the delay inside of a worker that is loaded to 50, 80 and 95 % of what it can do
+# (bench-fastpath.sh --loads).
 set -euo pipefail
 
 usage() {
-    sed -n '4,14s/^# \{0,1\}//p' "$0"
+    sed -n '4,16s/^# \{0,1\}//p' "$0"
 }
 
 JSON=
 OUT=out
 ROUNDS=5
 COUNT=10000
+LOADS=50,80,95 # percent
 while [ $# -gt 0 ]; do
     case $1 in
     --json | --out | --rounds | --count)
@@ -168,6 +171,11 @@ done
 ratio=$(jq -n "$(over suanlu 0.5) / $(over testpmd-af-xdp 0.5)")
 gnuplot -e "dir='$LAB_DIR'; out='$OUT/latency.png'" "$LAB_TOP/scripts/bench/latency.gp"
 echo "picture: $OUT/latency.png"
-[ -z "$JSON" ] || jq -s . "$LAB_DIR/rows.jsonl" >"$JSON"
+"$LAB_TOP/scripts/bench-fastpath.sh" --cases pinned-ipv4:1048576 --loads "$LOADS" --rounds "$ROUNDS" \
+    --json "$LAB_DIR/loads.json"
+check_equal "loads of a worker" "$(jq -c 'map(.load_percent)' "$LAB_DIR/loads.json")" "[$LOADS]"
+[ -z "$JSON" ] || jq -s --slurpfile loads "$LAB_DIR/loads.json" '. + ($loads[0] | map({case: "worker-\(.load_percent)", p50_us: (.p50_ns / 1000),
+    p99_us: (.p99_ns / 1000), p999_us: (.p999_ns / 1000), mean_us: (.mean_ns / 1000), lost_percent}))' \
+    "$LAB_DIR/rows.jsonl" >"$JSON"
 check_number "p50 against testpmd io over AF_XDP" "$ratio" "<=" 1.15 times
 test_end
