@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * RUN_DIR/replay: of each sender the time of its newest report taken, in shared memory, so that
- * nothing older is taken again after a restart of control, however it ended (window.h). Every
+ * nothing older is taken again after a restart of control, however it ended (replay_window.h). Every
  * change is one 8-byte store. The file is replaced as a whole when senders change; one that is gone is
  * remembered for as long as a report of it could still be valid.
  *

@@ -3,10 +3,10 @@
  * The load of one service from what the kernel source counts (kernel.h): as meter.h, but with every
  * connection timed by the kernel, so that only "in service" is still sampled. Pure.
  *
- * Mean service time: of the timed connections that found a free server, exactly. When those
- * are the minority of the timed (overload), or connections wait in the backlog although servers
- *should be free, or nothing has completed for long, from the samples (Little 1961): integral of in
- *service over time / completions
+ * Mean service time: of the timed connections that found a free server, exactly. When those are
+ * the minority of the timed (overload), or connections wait in the backlog although servers should
+ * be free, or nothing has completed for long, from the samples (Little 1961): integral of in service
+ * over time / completions
  */
 #pragma once
 

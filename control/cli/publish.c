@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "cli.h"
-#include "line.h"
+#include "../telemetry/line.h"
 #include <ctype.h>
 #include <errno.h>
 #include <math.h>

@@ -2,7 +2,7 @@
 #include "verify.h"
 #include "codec.h"
 #include "plausible.h"
-#include "window.h"
+#include "replay_window.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +20,7 @@ struct verify_peer {
 	uint8_t pair[CODEC_PAIR_BYTES];
 	uint64_t *kept_us; /* verify_keep; NULL: none */
 	uint64_t due_us;   /* when all datagrams so far would have come, one each RATE_US */
-	struct window window;
+	struct replay_window window;
 };
 
 struct verify {
@@ -167,7 +167,7 @@ void verify_keep(struct verify *verify, const uint8_t key[SL_KEY_BYTES], uint64_
 	if (!peer)
 		return;
 	if (*newest_us > peer->window.newest_us)
-		window_restart(&peer->window, *newest_us - 1);
+		replay_window_restart(&peer->window, *newest_us - 1);
 	else
 		*newest_us = peer->window.newest_us;
 	peer->kept_us = newest_us;
@@ -182,7 +182,7 @@ static void remember(struct verify_peer *peer)
 void verify_set_back(struct verify *verify, uint64_t now_us)
 {
 	for (unsigned i = 0; i < verify->peers; i++) {
-		window_restart(&verify->peer[i].window, now_us);
+		replay_window_restart(&verify->peer[i].window, now_us);
 		remember(&verify->peer[i]);
 	}
 }
@@ -225,7 +225,7 @@ static enum verify_reason judge(const struct verify_peer *peer, const Suanlu__Si
 {
 	enum verify_reason reason;
 
-	if (!window_is_new(&peer->window, report->sequence, report->measured_at_us))
+	if (!replay_window_is_new(&peer->window, report->sequence, report->measured_at_us))
 		return VERIFY_REPLAYED;
 	reason = judge_time(report, now_us);
 	if (reason != VERIFY_ACCEPTED)
@@ -243,7 +243,7 @@ static bool was_taken(const struct verify_peer *peer, const uint8_t *data, size_
 	uint64_t sequence, measured_us;
 
 	return codec_peek(data, bytes, &sequence, &measured_us) &&
-	       !window_is_new(&peer->window, sequence, measured_us);
+	       !replay_window_is_new(&peer->window, sequence, measured_us);
 }
 
 /* Syntax first, all of it. */
@@ -296,7 +296,7 @@ static enum verify_reason open_peer(struct verify_peer *peer, const uint8_t *dat
 		return VERIFY_FLOOD;
 	reason = open_report(peer, data + header, bytes - header, now_us, report, ahead_us);
 	if (reason == VERIFY_ACCEPTED) {
-		window_take(&peer->window, (*report)->sequence, (*report)->measured_at_us);
+		replay_window_take(&peer->window, (*report)->sequence, (*report)->measured_at_us);
 		remember(peer);
 	}
 	return reason;

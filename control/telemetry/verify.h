@@ -25,7 +25,7 @@
 	X(UNKNOWN_KEY, "unknown-key") /* no configured site or edge has this key id */       \
 	X(TAG, "tag")		      /* not made by that sender for us */                   \
 	X(SUBJECT, "subject")	      /* on the bus: not that sender's, or none of ours */   \
-	X(REPLAYED, "replayed")	      /* taken already (window.h) */                         \
+	X(REPLAYED, "replayed")	      /* taken already (replay_window.h) */                         \
 	X(FLOOD, "flood")	      /* more of one sender than it may send */              \
 	X(DECODE, "decode")	      /* not a SignedReport or Report */                     \
 	X(STALE, "stale")	      /* measured longer ago than it is valid */             \

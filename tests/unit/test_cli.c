@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What people type: addresses with ports, and JSON lines of load. */
 #include "control/cli/address.h"
-#include "control/cli/line.h"
+#include "control/telemetry/line.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <setjmp.h>

@@ -9,21 +9,21 @@
 #include <string.h>
 #include <time.h>
 
-#include "control/telemetry/window.h"
+#include "control/telemetry/replay_window.h"
 
-static bool give(struct window *window, uint64_t sequence, uint64_t measured_us)
+static bool give(struct replay_window *window, uint64_t sequence, uint64_t measured_us)
 {
-	bool is_new = window_is_new(window, sequence, measured_us);
+	bool is_new = replay_window_is_new(window, sequence, measured_us);
 
 	if (is_new)
-		window_take(window, sequence, measured_us);
+		replay_window_take(window, sequence, measured_us);
 	return is_new;
 }
 
 static void takes_each_sequence_once(void **state)
 {
 	const uint64_t start = 1ull << 50;
-	struct window window = {};
+	struct replay_window window = {};
 
 	(void)state;
 	/* every second one, then the others late and out of order, then all again */
@@ -50,7 +50,7 @@ static void takes_each_sequence_once(void **state)
 
 static void follows_a_publisher_that_counts_anew(void **state)
 {
-	struct window window = {};
+	struct replay_window window = {};
 
 	(void)state;
 	for (uint64_t i = 0; i < 64; i++)
@@ -70,11 +70,11 @@ static void follows_a_publisher_that_counts_anew(void **state)
 
 static void has_a_floor(void **state)
 {
-	struct window window = {};
+	struct replay_window window = {};
 
 	(void)state;
 	assert_true(give(&window, 10, 100));
-	window_restart(&window, 200);
+	replay_window_restart(&window, 200);
 	assert_int_equal(window.newest_us, 200);
 	assert_false(give(&window, 11, 200));
 	assert_true(give(&window, 11, 201));
@@ -100,7 +100,7 @@ static bool expected(const struct taken *taken, unsigned count, unsigned since, 
 	}
 	for (unsigned i = 0; i < count; i++)
 		newer &= measured_us > taken[i].measured_us;
-	return above < WINDOW_SEQUENCES ? !seen : newer;
+	return above < REPLAY_WINDOW_SEQUENCES ? !seen : newer;
 }
 
 static void agrees_with_the_oracle(void **state)
@@ -109,7 +109,7 @@ static void agrees_with_the_oracle(void **state)
 	static struct taken taken[ROUNDS];
 	unsigned count = 0, since = 0, restarts = 0;
 	unsigned seed = getenv("SEED") ? (unsigned)atoi(getenv("SEED")) : (unsigned)time(NULL);
-	struct window window = {};
+	struct replay_window window = {};
 	uint64_t floor_us = 0, newest_us = 0;
 
 	(void)state;
@@ -126,7 +126,7 @@ static void agrees_with_the_oracle(void **state)
 			continue;
 		for (unsigned i = since; i < count; i++)
 			above += taken[i].sequence > sequence;
-		if (above >= WINDOW_SEQUENCES) { /* it counts anew */
+		if (above >= REPLAY_WINDOW_SEQUENCES) { /* it counts anew */
 			floor_us = newest_us;
 			since = count;
 			restarts++;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "window.h"
+#include "replay_window.h"
 #include <string.h>
 
 /* Where `sequence` belongs: how many taken sequences are below it. */
-static unsigned place_of(const struct window *window, uint64_t sequence)
+static unsigned place_of(const struct replay_window *window, uint64_t sequence)
 {
 	unsigned place = window->taken;
 
@@ -12,12 +12,13 @@ static unsigned place_of(const struct window *window, uint64_t sequence)
 	return place;
 }
 
-static bool is_below_all(const struct window *window, unsigned place)
+static bool is_below_all(const struct replay_window *window, unsigned place)
 {
-	return place == 0 && window->taken == WINDOW_SEQUENCES;
+	return place == 0 && window->taken == REPLAY_WINDOW_SEQUENCES;
 }
 
-bool window_is_new(const struct window *window, uint64_t sequence, uint64_t measured_us)
+bool replay_window_is_new(const struct replay_window *window, uint64_t sequence,
+			  uint64_t measured_us)
 {
 	unsigned place = place_of(window, sequence);
 
@@ -29,16 +30,16 @@ bool window_is_new(const struct window *window, uint64_t sequence, uint64_t meas
 }
 
 /* A full window forgets its lowest. */
-void window_take(struct window *window, uint64_t sequence, uint64_t measured_us)
+void replay_window_take(struct replay_window *window, uint64_t sequence, uint64_t measured_us)
 {
 	unsigned place = place_of(window, sequence);
 	uint64_t *at = window->sequence;
 
 	if (is_below_all(window, place)) {
-		window_restart(window, window->newest_us);
+		replay_window_restart(window, window->newest_us);
 		place = 0;
 	}
-	if (window->taken < WINDOW_SEQUENCES) {
+	if (window->taken < REPLAY_WINDOW_SEQUENCES) {
 		memmove(at + place + 1, at + place, (window->taken - place) * sizeof(*at));
 		window->taken++;
 	} else {
@@ -50,7 +51,7 @@ void window_take(struct window *window, uint64_t sequence, uint64_t measured_us)
 		window->newest_us = measured_us;
 }
 
-void window_restart(struct window *window, uint64_t floor_us)
+void replay_window_restart(struct replay_window *window, uint64_t floor_us)
 {
-	*window = (struct window){.newest_us = floor_us, .floor_us = floor_us};
+	*window = (struct replay_window){.newest_us = floor_us, .floor_us = floor_us};
 }
