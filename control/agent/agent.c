@@ -2,6 +2,7 @@
 #include "agent.h"
 #include "../telemetry/pace.h"
 #include "cpu.h"
+#include "feed.h"
 #include "gather.h"
 #include "scrape.h"
 #include "watch.h"
@@ -22,6 +23,10 @@ struct agent {
 	struct watch *watch;
 	struct report *report;
 	struct scrape *scrape[AGENT_SERVICES_MAX]; /* NULL: no endpoint */
+	struct feed *feed;			   /* NULL: none from standard input */
+	struct event *woken;			   /* NULL: no watch that wakes */
+	agent_wake *wake;
+	void *wake_context;
 	struct cpu cpu;
 	struct pressure pressure;
 	uint32_t reported[AGENT_SERVICES_MAX]; /* present, in the last report */
@@ -46,8 +51,64 @@ static int open_scrapes(struct agent *agent, struct event_base *base, struct con
 	return 0;
 }
 
+static uint64_t now_ns_of(clockid_t clock)
+{
+	struct timespec now;
+
+	clock_gettime(clock, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+static bool jumped(const struct agent *agent, uint64_t now_ns)
+{
+	for (unsigned i = 0; i < agent->config->services; i++) {
+		const struct agent_service *service = &agent->config->service[i];
+		uint32_t present, servers = service->servers;
+		struct sl_load said;
+
+		if (agent_watches(service)) {
+			present = watch_present(agent->watch, i);
+		} else if (agent->feed && feed_read(agent->feed, i, now_ns, &said)) {
+			present = said.in_flight + said.queued;
+			servers = said.servers;
+		} else {
+			continue;
+		}
+		if (pace_jumped(present, agent->reported[i], servers))
+			return true;
+	}
+	return false;
+}
+
+/* The descriptor stays readable until the next report, so once is enough: edge-triggered. */
+static void woken(evutil_socket_t fd, short what, void *context)
+{
+	const struct agent *agent = context;
+
+	(void)fd, (void)what;
+	agent->wake(agent->wake_context, pace_wait_ns(&agent->pace, now_ns_of(CLOCK_MONOTONIC)));
+}
+
+static void told(void *context)
+{
+	const struct agent *agent = context;
+
+	if (jumped(agent, now_ns_of(CLOCK_MONOTONIC)))
+		woken(-1, 0, context);
+}
+
+static int watch_wakes(struct agent *agent, struct event_base *base)
+{
+	int fd = watch_wake_fd(agent->watch);
+
+	if (fd < 0)
+		return 0;
+	agent->woken = event_new(base, fd, EV_READ | EV_PERSIST | EV_ET, woken, agent);
+	return agent->woken && event_add(agent->woken, NULL) == 0 ? 0 : -ENOMEM;
+}
+
 int agent_open(struct agent **out, const struct agent_config *config, struct event_base *base,
-	       struct config_error *error)
+	       agent_wake *wake, void *context, struct config_error *error)
 {
 	struct agent *agent = calloc(1, sizeof(*agent));
 	int err;
@@ -56,12 +117,18 @@ int agent_open(struct agent **out, const struct agent_config *config, struct eve
 	if (!agent)
 		return -ENOMEM;
 	agent->config = config;
+	agent->wake = wake;
+	agent->wake_context = context;
 	agent->cpu.utilisation = -1;
 	err = watch_open(&agent->watch, config, error);
 	if (!err)
 		err = report_open(&agent->report, config, error);
 	if (!err)
 		err = open_scrapes(agent, base, error);
+	if (!err)
+		err = feed_open(&agent->feed, config, base, told, agent, error);
+	if (!err)
+		err = watch_wakes(agent, base);
 	if (err < 0)
 		agent_close(agent);
 	else
@@ -75,21 +142,12 @@ void agent_close(struct agent *agent)
 		return;
 	for (unsigned i = 0; i < agent->config->services; i++)
 		scrape_close(agent->scrape[i]);
+	feed_close(agent->feed);
+	if (agent->woken) /* its descriptor is the watch's */
+		event_free(agent->woken);
 	report_close(agent->report);
 	watch_close(agent->watch);
 	free(agent);
-}
-
-static bool jumped(const struct agent *agent)
-{
-	for (unsigned i = 0; i < agent->config->services; i++) {
-		const struct agent_service *service = &agent->config->service[i];
-
-		if (agent_watches(service) && pace_jumped(watch_present(agent->watch, i),
-							  agent->reported[i], service->servers))
-			return true;
-	}
-	return false;
 }
 
 /* Whether anything is to be told of it. */
@@ -101,7 +159,13 @@ static bool gather(struct agent *agent, unsigned i, uint64_t now_ns, struct repo
 	struct reading reading;
 	bool fresh = agent->scrape[i] && scrape_read(agent->scrape[i], now_ns, &reading);
 	struct meter_load load;
+	struct sl_load said;
 
+	if (agent->feed && feed_read(agent->feed, i, now_ns, &said)) {
+		agent->reported[i] = said.in_flight + said.queued;
+		gather_said(out, &said);
+		return true;
+	}
 	if (!agent_watches(service))
 		return fresh && gather_scraped(out, &reading, service->servers);
 	watch_read(agent->watch, i, &load);
@@ -127,22 +191,12 @@ static void publish(struct agent *agent, uint64_t now_ns)
 	watch_wake_again(agent->watch);
 }
 
-int agent_wake_fd(const struct agent *agent)
+bool agent_ended(const struct agent *agent, uint64_t now_ns)
 {
-	return watch_wake_fd(agent->watch);
-}
-
-uint64_t agent_woken(const struct agent *agent, uint64_t now_ns)
-{
-	return pace_wait_ns(&agent->pace, now_ns);
-}
-
-static uint64_t thread_cpu_ns(void)
-{
-	struct timespec used;
-
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
-	return (uint64_t)used.tv_sec * 1000000000 + (uint64_t)used.tv_nsec;
+	for (unsigned i = 0; i < agent->config->services; i++)
+		if (agent->config->service[i].source != AGENT_SOURCE_STDIN)
+			return false;
+	return feed_ended(agent->feed, now_ns);
 }
 
 /* Listing connections may be dear on a host with many: then look less often. */
@@ -163,12 +217,13 @@ static uint64_t period(struct agent *agent, uint64_t cost_ns)
 
 uint64_t agent_step(struct agent *agent, uint64_t now_ns)
 {
-	const uint64_t before_ns = thread_cpu_ns();
+	const uint64_t before_ns = now_ns_of(CLOCK_THREAD_CPUTIME_ID);
 	uint64_t cost_ns;
 
 	watch_step(agent->watch, now_ns);
-	cost_ns = thread_cpu_ns() - before_ns;
-	if (pace_due(&agent->pace, now_ns, agent->config->interval_ms * NS_PER_MS, jumped(agent)))
+	cost_ns = now_ns_of(CLOCK_THREAD_CPUTIME_ID) - before_ns;
+	if (pace_due(&agent->pace, now_ns, agent->config->interval_ms * NS_PER_MS,
+		     jumped(agent, now_ns)))
 		publish(agent, now_ns);
 	return period(agent, cost_ns);
 }
@@ -199,6 +254,8 @@ void agent_summary(struct agent *agent, uint64_t now_ns)
 		if (agent->scrape[i])
 			scrape_summary(agent->scrape[i]);
 	}
+	if (agent->feed)
+		feed_summary(agent->feed);
 	if (watch_missed(agent->watch))
 		fprintf(stderr, "info: %" PRIu64 " events missed by BPF, made up for by a dump\n",
 			watch_missed(agent->watch));

@@ -3,7 +3,8 @@
  * Measure, and publish: one step of the agent, at a pace that costs at most 1 % of a CPU.
  *
  *	watch (connections: BPF or sock_diag) \
- *	scrape (an endpoint's metrics, ORCA)   }- gather -> report -> edges
+ *	scrape (an endpoint's metrics, ORCA)   \
+ *	feed (numbers on standard input)       /- gather -> report -> edges
  *	cpu, pressure, runqueue (the host)    /
  *
  * Published each interval, and at once when the connections present at a service
@@ -17,20 +18,19 @@
 
 struct agent;
 
+/* Load has jumped: agent_step is to be called in so many nanoseconds. */
+typedef void agent_wake(void *context, uint64_t in_ns);
+
 /* -errno; error->text says why and the remedy. `config` and `base` must outlive it. */
 int agent_open(struct agent **out, const struct agent_config *config, struct event_base *base,
-	       struct config_error *error);
+	       agent_wake *wake, void *context, struct config_error *error);
 void agent_close(struct agent *agent);
 
 /* now_ns: CLOCK_MONOTONIC. Returns when to call again, in nanoseconds from now_ns. */
 uint64_t agent_step(struct agent *agent, uint64_t now_ns);
 
-/*
- * Readable when load has jumped: then agent_step is to be called after agent_woken() nanoseconds,
- * which is 0 or what is left of the least time between two reports. -1: nothing wakes.
- */
-int agent_wake_fd(const struct agent *agent);
-uint64_t agent_woken(const struct agent *agent, uint64_t now_ns);
+/* All numbers came from standard input, that has ended, and none is valid any more. */
+bool agent_ended(const struct agent *agent, uint64_t now_ns);
 
 /* What was measured in all, up to now, one line per service, on stderr. */
 void agent_summary(struct agent *agent, uint64_t now_ns);

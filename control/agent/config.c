@@ -61,7 +61,7 @@ static int set_source(struct config_reader *reader, const struct config_field *f
 	static const char *const name[] = {
 		[AGENT_SOURCE_AUTO] = "auto",	    [AGENT_SOURCE_KERNEL] = "kernel",
 		[AGENT_SOURCE_SOCKETS] = "sockets", [AGENT_SOURCE_METRICS] = "metrics",
-		[AGENT_SOURCE_ORCA] = "orca",
+		[AGENT_SOURCE_ORCA] = "orca",	    [AGENT_SOURCE_STDIN] = "stdin",
 	};
 	const char *text = config_scalar(reader, node);
 
@@ -74,7 +74,8 @@ static int set_source(struct config_reader *reader, const struct config_field *f
 			return 0;
 		}
 	return config_fail(reader, node,
-			   "expected auto, kernel, sockets, metrics or orca, found '%.64s'", text);
+			   "expected auto, kernel, sockets, metrics, orca or stdin, found '%.64s'",
+			   text);
 }
 
 static int set_mapping(struct config_reader *reader, const struct config_field *field,
@@ -252,6 +253,10 @@ static int check_scrape(struct config_reader *reader, struct agent_service *serv
 	char error[240];
 	bool has_load;
 
+	if (service->source == AGENT_SOURCE_STDIN && scrape->url)
+		return FAIL_ENTRY(reader, "services", i, "url", "not with source: stdin");
+	if (service->source == AGENT_SOURCE_STDIN)
+		return 0;
 	if (!scrape->url && !agent_watches(service))
 		return FAIL_ENTRY(reader, "services", i, "url",
 				  "required: the endpoint, http://HOST:PORT/PATH");

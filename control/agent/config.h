@@ -23,12 +23,13 @@ enum agent_source {
 	AGENT_SOURCE_SOCKETS, /* sock_diag: connections are looked at 100 times a second */
 	AGENT_SOURCE_METRICS, /* a Prometheus endpoint */
 	AGENT_SOURCE_ORCA,    /* a JSON load report of ORCA */
+	AGENT_SOURCE_STDIN,   /* JSON lines on standard input */
 };
 
 struct agent_service {
 	char name[SL_NAME_MAX];
 	uint8_t protocol; /* IPPROTO_TCP */
-	uint16_t port;	  /* 0: only its endpoint tells of it */
+	uint16_t port;	  /* 0: it is not watched */
 	uint32_t servers; /* flows that the program works on at the same time */
 	enum agent_source source;
 	bool requests;		      /* count those within connections, too */

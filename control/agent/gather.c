@@ -71,6 +71,25 @@ void gather_more(struct report_load *out, const struct reading *reading)
 		add_metric(out, reading->metric[i]);
 }
 
+void gather_said(struct report_load *out, const struct sl_load *said)
+{
+	*out = (struct report_load){
+		.load =
+			{
+				.in_flight = said->in_flight,
+				.queued = said->queued,
+				.service_time_s = said->service_time_s,
+				.service_scv = said->service_scv,
+				.arrivals_per_s = said->arrivals_per_s,
+				.completions_per_s = said->completions_per_s,
+				.arrivals = said->arrivals,
+				.completions = said->completions,
+			},
+		.servers = said->servers,
+		.cpu_utilisation = said->cpu_utilisation,
+	};
+}
+
 bool gather_scraped(struct report_load *out, const struct reading *reading, uint32_t servers)
 {
 	double in_flight = known(reading, FIELD_IN_FLIGHT, FLOWS_MAX, -1);

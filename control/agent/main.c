@@ -27,6 +27,7 @@ static const char doc[] =
 	"  metrics   a Prometheus endpoint: url, and mapping (vllm, triton, envoy, dcgm, node) or "
 	"one's own map\n"
 	"  orca      a JSON load report of ORCA at url\n"
+	"  stdin     numbers of one's own, as JSON lines on standard input\n"
 	"From connections come in flight and queued, arrivals and completions (exact), mean "
 	"service "
 	"time, its variation and quantiles. What cannot be known is reported as unknown.\n"
@@ -61,7 +62,20 @@ static const char doc[] =
 	"        service_time_s: rate(my_seconds_sum) / rate(my_seconds_count)\n"
 	"      scrape_ms: 1000\n"
 	"\n"
-	"Fields: servers, service_time_s, service_scv, in_flight, queued, arrivals_per_s, "
+	"Numbers of one's own: PROGRAM | suanlu-agent, with\n"
+	"\n"
+	"    - name: own\n"
+	"      servers: 8\n"
+	"      source: stdin\n"
+	"\n"
+	"and lines of PROGRAM such as\n"
+	"\n"
+	"  {\"service\": \"own\", \"in_flight\": 5, \"queued\": 0, \"service_time_s\": 0.02}\n"
+	"\n"
+	"A line counts for 3 s, or its valid_for_ms; all that it may have tells `suanlu publish "
+	"--help`. The agent ends with the input if nothing else is to be measured.\n"
+	"\n"
+	"Fields of map: servers, service_time_s, service_scv, in_flight, queued, arrivals_per_s, "
 	"completions_per_s, arrivals, completions, cpu_utilisation; any other key becomes a CATS "
 	"metric of that type. Functions: sum, avg, max, min, count, rate, total; + - * / or ( ). "
 	"With source auto, kernel or sockets url and mapping add to what is measured (node, "
@@ -74,7 +88,9 @@ static const char doc[] =
 	"(reads that follow a write), as a metric only. Connections are seen in this network "
 	"namespace only: for a container, run the agent in it.\n"
 	"\n"
-	"SIGTERM ends it with a summary. Edges forget a site's load when its reports stop.";
+	"SIGTERM ends it with a summary. SIGHUP, too, once it has found its configuration good, "
+	"for "
+	"systemd to start it with that. Edges forget a site's load when its reports stop.";
 
 static const struct argp_option options[] = {
 	{"config", 'c', "FILE", 0, "Configuration (default " AGENT_CONFIG_FILE ")", 0},
@@ -123,6 +139,8 @@ static void say_what(const struct agent_config *config)
 			fprintf(stderr, "info: measuring %s: TCP port %u, %u server%s\n",
 				service->name, service->port, service->servers,
 				service->servers == 1 ? "" : "s");
+		if (service->source == AGENT_SOURCE_STDIN)
+			fprintf(stderr, "info: %s: lines on standard input\n", service->name);
 		if (service->scrape.url)
 			fprintf(stderr, "info: %s: asking %s each %u ms\n", service->name,
 				service->scrape.url, service->scrape_ms);
@@ -139,10 +157,11 @@ static void say_what(const struct agent_config *config)
 
 struct loop {
 	struct event_base *base;
-	struct event *tick, *wake, *end[2];
+	struct event *tick, *end[2], *reload;
 	int timer; /* timerfd: libevent's own timers count milliseconds */
 	struct agent *agent;
 	uint64_t next_ns, told_ns;
+	const char *file; /* its configuration */
 	bool verbose;
 };
 
@@ -173,34 +192,43 @@ static void tick(evutil_socket_t fd, short what, void *context)
 		agent_summary(loop->agent, now);
 		loop->told_ns = now;
 	}
+	if (agent_ended(loop->agent, now))
+		event_base_loopbreak(loop->base);
 }
 
-/* It stays readable until the next report, so once is enough. */
-static void wake(evutil_socket_t fd, short what, void *context)
+static void wake(void *context, uint64_t in_ns)
 {
 	struct loop *loop = context;
-	uint64_t now = now_ns(), at_ns = now + agent_woken(loop->agent, now);
+	uint64_t at_ns = now_ns() + in_ns;
 
-	(void)fd, (void)what;
 	if (at_ns < loop->next_ns)
 		arm(loop->timer, at_ns);
-}
-
-/* Edge-triggered: what it tells is taken by the agent, with its next report. */
-static int watch_wakes(struct loop *loop)
-{
-	int fd = agent_wake_fd(loop->agent);
-
-	if (fd < 0)
-		return 0;
-	loop->wake = event_new(loop->base, fd, EV_READ | EV_PERSIST | EV_ET, wake, loop);
-	return loop->wake ? event_add(loop->wake, NULL) : -1;
 }
 
 static void end(evutil_socket_t signal, short what, void *context)
 {
 	(void)signal, (void)what;
 	event_base_loopbreak(context);
+}
+
+/*
+ * The rights to load BPF are given up, so what starts us starts us again; with its configuration
+ * wrong we would not come back, so that is looked at first.
+ */
+static void reload(evutil_socket_t signal, short what, void *context)
+{
+	struct loop *loop = context;
+	struct agent_config config = {0};
+	struct config_error error = {0};
+
+	(void)signal, (void)what;
+	if (agent_config_load(loop->file, &config, &error) < 0) {
+		fprintf(stderr, "error: %s; the configuration before stays in force\n", error.text);
+		return;
+	}
+	agent_config_clear(&config);
+	fprintf(stderr, "info: the configuration is good: ending, to be started with it\n");
+	event_base_loopbreak(loop->base);
 }
 
 static int loop_open(struct loop *loop)
@@ -212,8 +240,10 @@ static int loop_open(struct loop *loop)
 	loop->tick = event_new(loop->base, loop->timer, EV_READ | EV_PERSIST, tick, loop);
 	loop->end[0] = evsignal_new(loop->base, SIGTERM, end, loop->base);
 	loop->end[1] = evsignal_new(loop->base, SIGINT, end, loop->base);
-	if (!loop->tick || !loop->end[0] || !loop->end[1])
+	loop->reload = evsignal_new(loop->base, SIGHUP, reload, loop);
+	if (!loop->tick || !loop->end[0] || !loop->end[1] || !loop->reload)
 		return -1;
+	event_add(loop->reload, NULL);
 	event_add(loop->end[0], NULL);
 	event_add(loop->end[1], NULL);
 	return event_add(loop->tick, NULL);
@@ -224,6 +254,8 @@ static void loop_close(struct loop *loop)
 	for (unsigned i = 0; i < 2; i++)
 		if (loop->end[i])
 			event_free(loop->end[i]);
+	if (loop->reload)
+		event_free(loop->reload);
 	if (loop->tick)
 		event_free(loop->tick);
 	if (loop->timer >= 0)
@@ -262,16 +294,13 @@ int main(int argc, char **argv)
 	err = agent_config_load(arguments.file, &config, &error);
 	if (err < 0)
 		goto out;
+	loop.file = arguments.file;
 	err = loop_open(&loop);
 	if (err < 0) {
 		snprintf(error.text, sizeof(error.text), "cannot wait: %s", strerror(errno));
 		goto out;
 	}
-	err = agent_open(&loop.agent, &config, loop.base, &error);
-	if (err == 0 && watch_wakes(&loop) < 0) {
-		err = -ENOMEM;
-		snprintf(error.text, sizeof(error.text), "out of memory");
-	}
+	err = agent_open(&loop.agent, &config, loop.base, wake, &loop, &error);
 	if (err == 0)
 		err = drop_rights(&error);
 	if (err < 0)
@@ -286,8 +315,6 @@ int main(int argc, char **argv)
 out:
 	if (err < 0)
 		fprintf(stderr, "suanlu-agent: %s\n", error.text);
-	if (loop.wake) /* its descriptor is the agent's */
-		event_free(loop.wake);
 	agent_close(loop.agent);
 	loop_close(&loop);
 	agent_config_clear(&config);

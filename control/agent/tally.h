@@ -5,8 +5,8 @@
  *
  * Mean service time: of the timed connections that found a free server, exactly. When those are
  * the minority of the timed (overload), or connections wait in the backlog although servers should
- * be free, or nothing has completed for long, from the samples (Little 1961): integral of in service
- * over time / completions
+ * be free, or nothing has completed for long, from the samples (Little 1961): integral of in
+ * service over time / completions
  */
 #pragma once
 

@@ -130,7 +130,18 @@ sed 's/} 12.0/} NaN/; s/^vllm:request_success.*length.*/&x/' "$DATA/vllm-1.txt" 
 order chat file "$LAB_DIR/nan.txt"
 check "NaN is named" "not named" lab_wait 5 "" says "chat: http://127.0.0.1:8000/chat: a value is NaN" 1
 check "a bad line is named" "not named" lab_wait 5 "" says "chat: http://127.0.0.1:8000/chat: 1 of" 1
-lab_stop agent
+
+# A reload ends it if its configuration is good, for systemd to start it again.
+sed 's/scrape_ms: 200/scrape_ms: 1/' "$LAB_DIR/agent.yaml" >"$LAB_DIR/wrong.yaml"
+cp "$LAB_DIR/agent.yaml" "$LAB_DIR/right.yaml"
+cp "$LAB_DIR/wrong.yaml" "$LAB_DIR/agent.yaml"
+kill -HUP "$(lab_pid agent)"
+check "SIGHUP with a wrong configuration is refused" "not so" lab_wait 5 "" \
+    says "scrape_ms: expected 100..60000, found 1; the configuration before stays in force" 1
+check "... and it goes on" "it ended" lab_alive agent
+mv "$LAB_DIR/right.yaml" "$LAB_DIR/agent.yaml"
+kill -HUP "$(lab_pid agent)"
+check "... with a good one it ends" "it runs" lab_wait 5 "" lab_dead agent
 check "the summary counts them" "$(grep 'chat:.*scrapes' "$LAB_DIR/agent.err")" \
     grep -qE 'chat: [0-9]+ scrapes, [1-9][0-9]* failed, [1-9][0-9]* bad lines, [1-9][0-9]* counter resets, [1-9][0-9]* series changes, [1-9][0-9]* strange' "$LAB_DIR/agent.err"
 test_end

@@ -167,7 +167,9 @@ static const struct {
 	const char *what, *text, *expected;
 } bad[] = {
 	{"source", HEAD PUBLISH SERVICES "    source: magic\n",
-	 ":9: services[0].source: expected auto, kernel, sockets, metrics or orca"},
+	 ":9: services[0].source: expected auto, kernel, sockets, metrics, orca or stdin"},
+	{"stdin with url", METRICS "    source: stdin\n    url: http://h/m\n",
+	 "services[0].url: not with source: stdin"},
 	{"metrics without url", METRICS "    source: metrics\n", "services[0].url: required"},
 	{"https", METRICS "    source: metrics\n    url: https://h/\n    mapping: vllm\n",
 	 ":9: services[0].url: expected http://"},
