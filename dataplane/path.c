@@ -207,6 +207,14 @@ static void die(struct path *path, const struct path_rule *rule, uint64_t now_ns
 	change(path, SL_PATH_DEAD, now_ns);
 }
 
+uint64_t path_judged_from(const struct path_rule *rule, uint64_t newest_ns, uint64_t since_ns,
+			  uint64_t now_ns)
+{
+	bool near = now_ns > newest_ns && now_ns - newest_ns > rule->dead_ns / 2;
+
+	return near && newest_ns > since_ns ? newest_ns : since_ns;
+}
+
 bool path_judge(struct path *path, const struct path_rule *rule, uint64_t now_ns, uint64_t since_ns)
 {
 	struct sl_path_slot *shared = path->shared;

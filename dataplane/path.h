@@ -52,6 +52,15 @@ void path_answer(struct path *path, const struct path_rule *rule, const struct s
 		 bool synchronised, int64_t unix_ns, uint64_t at_ns);
 
 /*
+ * The since_ns of path_judge for all paths, newest_ns being when any that is alive was heard last.
+ * If that is long ago the fault is likely near, where all paths share their fate: they then die
+ * together, counted from the newest answer, or none does. One after the other flows would move
+ * to the next path that is about to die, and break; when all are dead none moves (alive.h).
+ */
+uint64_t path_judged_from(const struct path_rule *rule, uint64_t newest_ns, uint64_t since_ns,
+			  uint64_t now_ns);
+
+/*
  * Brings its state up to now; true if it changed. since_ns: probes have been sent without a pause
  * since then, so that our own silence is not held against the path.
  */

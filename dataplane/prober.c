@@ -39,15 +39,29 @@ static unsigned turns(const struct prober *prober)
 
 /* --- paths come and go --- */
 
+static uint64_t judged_from(const struct prober *prober, uint64_t now_ns)
+{
+	uint64_t newest_ns = 0;
+
+	for (unsigned i = 0; i < prober->slots; i++) {
+		const struct prober_session *s = prober->session[i];
+
+		if (s && s->path.shared->state == SL_PATH_ALIVE &&
+		    s->path.shared->heard_ns > newest_ns)
+			newest_ns = s->path.shared->heard_ns;
+	}
+	return path_judged_from(&prober->rule, newest_ns, prober->since_ns, now_ns);
+}
+
 static void arm(struct prober *prober)
 {
-	uint64_t at_ns = prober->due_ns;
+	uint64_t at_ns = prober->due_ns, from_ns = judged_from(prober, clock_ns(CLOCK_MONOTONIC));
 	struct itimerspec when = {0};
 
 	for (unsigned i = 0; i < prober->slots; i++) {
 		const struct prober_session *s = prober->session[i];
 		uint64_t deadline_ns =
-			s ? path_deadline(&s->path, &prober->rule, prober->since_ns) : UINT64_MAX;
+			s ? path_deadline(&s->path, &prober->rule, from_ns) : UINT64_MAX;
 
 		at_ns = deadline_ns < at_ns ? deadline_ns : at_ns;
 	}
@@ -338,13 +352,14 @@ static void send_turn(struct prober *prober, uint64_t now_ns)
 /* What dies here takes no flow any more when this returns, but for the workers' present bursts. */
 static void judge(struct prober *prober, uint64_t now_ns)
 {
+	uint64_t from_ns = judged_from(prober, now_ns);
 	bool changed = false;
 
 	for (unsigned i = 0; i < prober->slots; i++) {
 		struct prober_session *s = prober->session[i];
 		char name[SL_PATH_NAME_TEXT];
 
-		if (!s || !path_judge(&s->path, &prober->rule, now_ns, prober->since_ns))
+		if (!s || !path_judge(&s->path, &prober->rule, now_ns, from_ns))
 			continue;
 		show_alive(prober, s, path_takes_flows(s->path.shared));
 		changed = true;

@@ -257,6 +257,51 @@ static void test_death(void **state)
 	assert_in_range(until_alive_ms(&w), 1000, 1020);
 }
 
+/* Two paths with answers some ms apart; each millisecond is judged like prober.c does. Returns how
+ * long the first was silent when it died. */
+static uint64_t died_ms(struct world w[2], bool both)
+{
+	uint64_t first_ns = w[0].now_ns, at_ns = first_ns;
+
+	for (unsigned ms = 0; w[0].shared.state == SL_PATH_ALIVE && ms < 1000; ms++) {
+		uint64_t newest_ns = 0, from_ns;
+
+		at_ns = first_ns + ms * MS;
+		for (unsigned i = 0; i < 2; i++) {
+			if (i == 1 && !both && ms % 10 == 0)
+				w[i].shared.heard_ns = at_ns;
+			if (w[i].shared.state == SL_PATH_ALIVE && w[i].shared.heard_ns > newest_ns)
+				newest_ns = w[i].shared.heard_ns;
+		}
+		from_ns = path_judged_from(&rule, newest_ns, 0, at_ns);
+		for (unsigned i = 0; i < 2; i++)
+			path_judge(&w[i].path, &rule, at_ns, from_ns);
+	}
+	return (at_ns - w[0].shared.heard_ns) / MS;
+}
+
+static void test_shared_fate(void **state)
+{
+	struct world w[2];
+
+	(void)state;
+	for (unsigned both = 0; both < 2; both++)
+		for (unsigned apart_ms = 0; apart_ms < 10; apart_ms++) {
+			world_init(&w[0]);
+			world_init(&w[1]);
+			w[1].there_ns += (int64_t)(apart_ms * MS);
+			probe_many(&w[0], ANSWERED, 20);
+			probe_many(&w[1], ANSWERED, 20);
+			assert_int_equal(died_ms(w, both), 40 + (both ? apart_ms : 0));
+			assert_int_equal(w[1].shared.state, both ? SL_PATH_DEAD : SL_PATH_ALIVE);
+		}
+	/* One that is alone is no different. */
+	world_init(&w[0]);
+	world_init(&w[1]);
+	probe_many(&w[0], ANSWERED, 20);
+	assert_int_equal(died_ms(w, true), 40);
+}
+
 static void test_damping(void **state)
 {
 	uint64_t held_ms = 0, before_ms;
@@ -286,6 +331,7 @@ int main(void)
 		cmocka_unit_test(test_losses),		cmocka_unit_test(test_stateless),
 		cmocka_unit_test(test_strange_answers), cmocka_unit_test(test_never_answered),
 		cmocka_unit_test(test_death),		cmocka_unit_test(test_damping),
+		cmocka_unit_test(test_shared_fate),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
