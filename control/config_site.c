@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define UNMEASURED_S 0.1 /* far, until the first probe says how far */
+
 static int set_site_key(struct config_reader *reader, const struct config_field *field,
 			const yaml_node_t *node, void *out)
 {
@@ -165,7 +167,10 @@ int config_set_site(struct config_reader *reader, const struct config_field *fie
 
 	(void)field;
 	site->servers = 1;
+	site->delay_s = -1;
 	if (CONFIG_READ(reader, fields, node, out) < 0)
 		return -EINVAL;
+	if (site->delay_s < 0)
+		site->delay_s = IN6_IS_ADDR_UNSPECIFIED(&site->reflector) ? 0 : UNMEASURED_S;
 	return finish_vxlan(reader, node, site);
 }

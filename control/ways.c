@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define PROPOSE_S 1
+#define UNHEARD_PROBES 30
 #define OWN 0 /* this node, in the graph */
 
 /* --- names and ways ------------------------------------------------------------------------ */
@@ -98,6 +99,20 @@ static enum sl_path_state state_of(const struct sl_path_slot *slot)
 	return slot ? __atomic_load_n(&slot->state, __ATOMIC_RELAXED) : SL_PATH_UNKNOWN;
 }
 
+/* A reflector that never answers does not make its site dead; somebody should know. */
+static void tell_unheard(const struct config_site *config, struct site_ways *site,
+			 const struct sl_path_slot *slot)
+{
+	if (site->told_unheard || !slot || slot->heard_ns || slot->sent < UNHEARD_PROBES)
+		return;
+	site->told_unheard = true;
+	log_warning(
+		"path to %s: its reflector never answered, its delay stays at %g ms. Does it run "
+		"(suanlu reflect, or probes: {} at a gateway), with the same probes.key, at an "
+		"address that answers come from, and may UDP 862 pass?",
+		config->name, 1000 * config->delay_s);
+}
+
 /* Straight: what is configured holds until something is measured. */
 static void measure_straight(const struct config_site *config, struct state_site *state,
 			     struct site_ways *site, const struct sl_path_slot *slot)
@@ -110,6 +125,7 @@ static void measure_straight(const struct config_site *config, struct state_site
 		site->straight_round_trip_s = seconds(&slot->round_trip.smoothed_ns);
 		state->delay_at_s = (double)slot->heard_ns / 1e9;
 	}
+	tell_unheard(config, site, slot);
 	state->link_s = path == SL_PATH_ALIVE ? site->straight_s : 0;
 	way->delay_s = site->straight_s > 0 ? site->straight_s : config->delay_s;
 	if (path == SL_PATH_DEAD || path == SL_PATH_HELD)

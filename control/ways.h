@@ -32,6 +32,7 @@ struct site_ways {
 	int present, second;	  /* -1: none is alive */
 	struct overlay_wish wish;
 	double straight_s, straight_round_trip_s; /* last known; 0: never measured */
+	bool told_unheard;
 };
 
 struct ways {
