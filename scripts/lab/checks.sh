@@ -80,7 +80,7 @@ check_identity() {
 lab_logs() {
     local file
     for file in "$LAB_DIR"/*.err; do
-        [ ! -s "$file" ] || { echo "--- $(basename "$file" .err)"; tail -n 12 "$file"; }
+        [ ! -s "$file" ] || { echo "--- $(basename "$file" .err)"; tail -n 40 "$file"; }
     done
 }
 

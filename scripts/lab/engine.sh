@@ -81,19 +81,19 @@ sites:
     key: $(lab_public a)
     ${LAB_PROBES:+reflector: fc00:a::1}
 $(lab_way a 1 'sid4: "fc00:a:0:4::"' 'sid6: "fc00:a:0:6::"')
-    delay_ms: ${LAB_DELAYS_MS[0]}
+    ${LAB_PROBES:+# measured, not }delay_ms: ${LAB_DELAYS_MS[0]}
     servers: 256
   - name: b
     key: $(lab_public b)
     ${LAB_PROBES:+reflector: fc00:b::1}
 $(lab_way b 2 'sid4: "fc00:b:0:4::"' 'sid6: "fc00:b:0:6::"')
-    delay_ms: ${LAB_DELAYS_MS[1]}
+    ${LAB_PROBES:+# measured, not }delay_ms: ${LAB_DELAYS_MS[1]}
     servers: 256
   - name: c
     key: $(lab_public c)
     ${LAB_PROBES:+reflector: fc00:c::1}
 $(lab_way c 3 'sid: "fc00:c:0:46::1"')
-    delay_ms: ${LAB_DELAYS_MS[2]}
+    ${LAB_PROBES:+# measured, not }delay_ms: ${LAB_DELAYS_MS[2]}
     servers: 256
 END
 }
@@ -297,6 +297,10 @@ lab_site_is() {
 # Gateway, edge, and at each site a server and its agent. Counts of servers: lab_engine_up A B C
 lab_engine_up() {
     local servers=("$@") i
+    if [ -n "${LAB_PROBES:-}" ]; then
+        lab_alive reflector-a || lab_reflector_start a
+        lab_alive reflector-b || lab_reflector_start b
+    fi
     lab_config_edge "${LAB_STEERING:-optimal}"
     lab_config_gateway
     for i in 0 1 2; do

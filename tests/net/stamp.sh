@@ -96,7 +96,7 @@ nodes_down() {
 
 test_lab
 (umask 077; head -c 32 /dev/urandom | base64 >"$LAB_DIR/probe.key")
-LAB_PROBES='{interval_ms: 20, hold_ms: 200}' nodes_up ""
+LAB_PROBES='{interval_ms: 20, hold_ms: 200, hold_max_ms: 400, dead_ms: 300}' nodes_up ""
 reflector unauthenticated
 for i in 0 1 2; do
     check_number "site ${LAB_SITES[i]}: measured delay off the line's ${LAB_DELAYS_MS[i]} ms, median" \
@@ -107,7 +107,7 @@ check "control uses what is measured" "$(lab_cli edge show sites)" \
     <(lab_cli edge show sites --json)
 sender unauthenticated
 nodes_down
-LAB_PROBES="{interval_ms: 20, hold_ms: 200, key: $LAB_DIR/probe.key}" nodes_up "$LAB_DIR/probe.key"
+LAB_PROBES="{interval_ms: 20, hold_ms: 200, hold_max_ms: 400, dead_ms: 300, key: $LAB_DIR/probe.key}" nodes_up "$LAB_DIR/probe.key"
 reflector authenticated
 check "an authenticated path to each site" "$(lab_cli edge show paths)" \
     jq -e '[.paths[] | select(.state == "alive")] | length == 3' <(lab_cli edge show paths --json)

@@ -46,7 +46,7 @@ edge_up() {
 }
 
 test_lab
-LAB_PROBES='{interval_ms: 20, dead_ms: 200, hold_ms: 500}'
+LAB_PROBES='{interval_ms: 20, dead_ms: 300, hold_ms: 500, hold_max_ms: 1000}'
 triangle_up
 lab_reflector_start a
 lab_reflector_start b
