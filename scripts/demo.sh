@@ -10,6 +10,7 @@
 #   calm     they end
 #   dead     servers and agent of the nearest site are killed
 #   back     they start again
+#   cut      the path to the nearest site is cut
 #   nearest  the engine steers to the nearest site only, for contrast
 #   surge'   the same surge under that steering
 #
@@ -47,6 +48,7 @@ SURGE_RATE=90 # from elsewhere, at site a: 68 % of what it can do
 SERVERS=(4 6 8)
 HELD=20 # long-lived connections per site
 export LAB_MEAN_MS=30
+LAB_PROBES='{interval_ms: 20, dead_ms: 200}' # delays are measured, by STAMP
 VALID_S=0.5 # validity of a report: the agents' default
 
 lab_need_root scripts/demo.sh
@@ -269,6 +271,8 @@ sampler &
 SAMPLER=$!
 load_start 1 suanlu
 header
+MEASURED_OFF=$(lab_cli edge show sites --json | jq "[[.sites | sort_by(.name)[].delay_ms],
+    [$(IFS=,; echo "${LAB_DELAYS_MS[*]}")]] | transpose | map(.[0] - .[1] | fabs) | max")
 phase steady 12
 surge_start
 phase surge 15
@@ -280,6 +284,11 @@ phase dead 10
 lab_server_start a "${SERVERS[0]}" "$LAB_MEAN_MS" --seed 9
 lab_agent_start a
 phase back 10
+CUT=$(now_s)
+lab_delayline "cut ra"
+phase cut 6
+lab_cli edge show paths
+lab_delayline "join ra"
 printf 'end\t%s\n' "$(now_s)" >>"$OUT/phases.tsv"
 load_stop suanlu
 processes "$CPU_START"
@@ -308,7 +317,7 @@ SAMPLER=
 # --- what it comes to -------------------------------------------------------------------------
 
 steady=$(phase_at steady) surge=$(phase_at surge) calm=$(phase_at calm) dead=$(phase_at dead)
-back=$(phase_at back) end=$(phase_at end) surge2=$(phase_at "surge'") over=$(phase_at over)
+back=$(phase_at back) cut=$(phase_at cut) end=$(phase_at end) surge2=$(phase_at "surge'") over=$(phase_at over)
 nearest=$(phase_at nearest)
 p99_suanlu=$(latency requests-suanlu.tsv "$surge" "$calm" 0.99)
 p99_nearest=$(latency requests-nearest.tsv "$surge2" "$over" 0.99)
@@ -331,7 +340,8 @@ summary() {
     summary surge requests-suanlu.tsv "$surge" "$calm"
     summary calm requests-suanlu.tsv "$calm" "$dead"
     summary dead requests-suanlu.tsv "$dead" "$back"
-    summary back requests-suanlu.tsv "$back" "$end"
+    summary back requests-suanlu.tsv "$back" "$cut"
+    summary cut requests-suanlu.tsv "$cut" "$end"
     summary nearest requests-nearest.tsv "$nearest" "$surge2"
     summary "surge'" requests-nearest.tsv "$surge2" "$over"
 } | tee "$OUT/summary.txt"
@@ -344,12 +354,15 @@ check_number "share of new requests at a 1 s into the surge, against 0.7 of $sha
     "$share_after" "<=" "$(jq -n "$share_before * 7 | round / 10")" %
 check_number "dead site without weight" "$avoided" "<=" "$dead_bound" "s after the kill"
 check_number "failed requests due later than that, and up to then outside of the kill" \
-    "$(($(failures requests-suanlu.tsv "$(plus "$dead" "$dead_bound")" "$(plus "$end" 10)") +
+    "$(($(failures requests-suanlu.tsv "$(plus "$dead" "$dead_bound")" "$(plus "$cut" -0.5)") +
         $(failures requests-suanlu.tsv 0 "$(plus "$dead" -0.5)")))" "==" 0 requests
+check_number "measured delays off the lines' $(IFS=,; echo "${LAB_DELAYS_MS[*]}") ms, the worst" "$MEASURED_OFF" "<=" 1 ms
+check_number "requests that failed though they were due 0.1 s after the path was cut, or later" \
+    "$(failures requests-suanlu.tsv "$(plus "$CUT" 0.1)" "$(plus "$end" 10)")" "==" 0 requests
 check_number "long-lived connections" "$held" "==" $((3 * HELD)) opened
 check_number "of those at other sites than a, broken" "$broken" "==" 0 connections
 check_number "share at a in the last 4 s of back" \
-    "$(share requests-suanlu.tsv a "$(plus "$end" -4)" "$end")" ">" 10 %
+    "$(share requests-suanlu.tsv a "$(plus "$cut" -4)" "$cut")" ">" 10 %
 check_number "CPU of an idle dataplane" "$IDLE_CPU" "<" 2 "% of a core"
 check_identity
 
