@@ -84,17 +84,16 @@ static bool jumped(const struct agent *agent, uint64_t now_ns)
 static void woken(evutil_socket_t fd, short what, void *context)
 {
 	const struct agent *agent = context;
+	const uint64_t now_ns = now_ns_of(CLOCK_MONOTONIC);
 
 	(void)fd, (void)what;
-	agent->wake(agent->wake_context, pace_wait_ns(&agent->pace, now_ns_of(CLOCK_MONOTONIC)));
+	if (jumped(agent, now_ns)) /* and was not over in a moment */
+		agent->wake(agent->wake_context, pace_wait_ns(&agent->pace, now_ns));
 }
 
 static void told(void *context)
 {
-	const struct agent *agent = context;
-
-	if (jumped(agent, now_ns_of(CLOCK_MONOTONIC)))
-		woken(-1, 0, context);
+	woken(-1, 0, context);
 }
 
 static int watch_wakes(struct agent *agent, struct event_base *base)

@@ -49,10 +49,10 @@ static int fill_filter(struct kernel *kernel, const struct kernel_service *servi
 	filter = map ? (void *)bpf_map__initial_value(map, &bytes) : NULL;
 	if (!filter || bytes < sizeof(*filter))
 		return -EINVAL;
-	filter->net = (uint32_t)net.st_ino;
 	filter->woken = 1; /* until somebody wants to be */
 	for (unsigned i = 0; i < services; i++) {
-		filter->servers[i] = service[i].servers;
+		filter->service[i].net = (uint32_t)net.st_ino;
+		filter->service[i].servers = service[i].servers;
 		if (service[i].port)
 			filter->service_of[service[i].port] = (uint8_t)(i + 1);
 	}
@@ -208,8 +208,15 @@ static int read_sum(int map, unsigned service, uint64_t *each, unsigned cpus, ui
 
 int kernel_read(struct kernel *kernel, unsigned service, struct kernel_counts *out)
 {
-	return read_sum(kernel->counts, service, (uint64_t *)kernel->count, kernel->cpus,
-			(uint64_t *)out, sizeof(*out));
+	const struct kernel_watched *watched = &kernel->filter->service[service];
+	int err = read_sum(kernel->counts, service, (uint64_t *)kernel->count, kernel->cpus,
+			   (uint64_t *)out, sizeof(*out));
+
+	if (err < 0)
+		return err;
+	out->completions = (uint64_t)__atomic_load_n(&watched->completions, __ATOMIC_ACQUIRE);
+	out->arrivals = (uint64_t)__atomic_load_n(&watched->arrivals, __ATOMIC_RELAXED);
+	return 0;
 }
 
 int kernel_histogram(struct kernel *kernel, unsigned service, struct kernel_histogram *out)
@@ -232,9 +239,18 @@ uint64_t kernel_missed(const struct kernel *kernel)
 	return missed;
 }
 
+static int64_t present_now(const struct kernel *kernel, unsigned service)
+{
+	const struct kernel_watched *watched = &kernel->filter->service[service];
+	int64_t completions = __atomic_load_n(&watched->completions, __ATOMIC_ACQUIRE);
+
+	return watched->corrections + __atomic_load_n(&watched->arrivals, __ATOMIC_RELAXED) -
+	       completions;
+}
+
 uint32_t kernel_present(const struct kernel *kernel, unsigned service)
 {
-	int64_t present = __atomic_load_n(&kernel->filter->present[service], __ATOMIC_RELAXED);
+	int64_t present = present_now(kernel, service);
 
 	return present > 0 ? (uint32_t)present : 0; /* not in line yet */
 }
@@ -245,7 +261,7 @@ void kernel_time(struct kernel *kernel, unsigned service, double per_s)
 
 	while (untimed < UNTIMED_MOST && per_s > TIMED_PER_S * (untimed + 1.0))
 		untimed = untimed * 2 + 1;
-	__atomic_store_n(&kernel->filter->untimed[service], untimed, __ATOMIC_RELAXED);
+	__atomic_store_n(&kernel->filter->service[service].untimed, untimed, __ATOMIC_RELAXED);
 }
 
 int kernel_wake_fd(const struct kernel *kernel)
@@ -255,8 +271,10 @@ int kernel_wake_fd(const struct kernel *kernel)
 
 void kernel_wake_at(struct kernel *kernel, unsigned service, int64_t above, int64_t below)
 {
-	__atomic_store_n(&kernel->filter->above[service], above, __ATOMIC_RELAXED);
-	__atomic_store_n(&kernel->filter->below[service], below, __ATOMIC_RELAXED);
+	struct kernel_watched *watched = &kernel->filter->service[service];
+
+	__atomic_store_n(&watched->above, above, __ATOMIC_RELAXED);
+	__atomic_store_n(&watched->below, below, __ATOMIC_RELAXED);
 }
 
 void kernel_wake_again(struct kernel *kernel)
@@ -265,10 +283,16 @@ void kernel_wake_again(struct kernel *kernel)
 	__atomic_store_n(&kernel->filter->woken, 0, __ATOMIC_RELEASE);
 }
 
+static void want_notes(struct kernel *kernel, uint32_t wanted)
+{
+	for (unsigned i = 0; i < KERNEL_SERVICES_MAX; i++)
+		__atomic_store_n(&kernel->filter->service[i].noted, wanted, __ATOMIC_SEQ_CST);
+}
+
 void kernel_note(struct kernel *kernel)
 {
 	__atomic_store_n(&kernel->notes->count, 0, __ATOMIC_RELAXED);
-	__atomic_store_n(&kernel->notes->wanted, 1, __ATOMIC_SEQ_CST);
+	want_notes(kernel, 1);
 }
 
 /* The programs note first and count then: a count that stays, stays for the numbers, too. */
@@ -280,10 +304,9 @@ int kernel_noted(struct kernel *kernel, struct kernel_noted *out)
 	do {
 		count = __atomic_load_n(&notes->count, __ATOMIC_SEQ_CST);
 		for (unsigned i = 0; i < KERNEL_SERVICES_MAX; i++)
-			out->present[i] =
-				__atomic_load_n(&kernel->filter->present[i], __ATOMIC_RELAXED);
+			out->present[i] = present_now(kernel, i);
 	} while (count != __atomic_load_n(&notes->count, __ATOMIC_SEQ_CST));
-	__atomic_store_n(&kernel->notes->wanted, 0, __ATOMIC_RELAXED);
+	want_notes(kernel, 0);
 	out->note = notes->note;
 	out->notes = count;
 	return count <= KERNEL_NOTES ? 0 : -ENOBUFS;
@@ -291,5 +314,5 @@ int kernel_noted(struct kernel *kernel, struct kernel_noted *out)
 
 void kernel_correct(struct kernel *kernel, unsigned service, int64_t by)
 {
-	__atomic_fetch_add(&kernel->filter->present[service], by, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&kernel->filter->service[service].corrections, by, __ATOMIC_RELAXED);
 }

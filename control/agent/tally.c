@@ -3,6 +3,7 @@
 #include "window.h"
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define NS_PER_S 1000000000ull
 #define ALONE_MIN 50 /* for the variation */
@@ -22,6 +23,8 @@ struct tally {
 	struct window window;
 	struct shot shot[SHOTS];
 	unsigned shots; /* ever */
+	struct sl_latency latency[METER_LATENCIES];
+	unsigned latencies;
 };
 
 struct tally *tally_new(uint32_t servers)
@@ -76,22 +79,6 @@ void tally_tick(struct tally *tally, uint64_t now_ns, const struct kernel_counts
 	tally->last_ns = now_ns;
 }
 
-void tally_histogram(struct tally *tally, uint64_t now_ns, const struct kernel_histogram *histogram)
-{
-	struct shot *last = &tally->shot[(tally->shots + SHOTS - 1) % SHOTS];
-
-	/* the newest is replaced until it is a second away from the one before */
-	if (tally->shots > 1) {
-		const struct shot *before = &tally->shot[(tally->shots + SHOTS - 2) % SHOTS];
-
-		if (now_ns - before->at_ns < NS_PER_S) {
-			*last = (struct shot){now_ns, *histogram};
-			return;
-		}
-	}
-	tally->shot[tally->shots++ % SHOTS] = (struct shot){now_ns, *histogram};
-}
-
 /* Connections in the backlog for a moment are being accepted; more often than that they wait. */
 static bool waits_unserved(const struct window_sums *sum)
 {
@@ -138,7 +125,7 @@ static double bucket_s(unsigned bucket)
 	return ldexp(16.5 + bucket % 16, (int)power - 1) * 1e-6;
 }
 
-static void read_latencies(const struct tally *tally, struct meter_load *out)
+static void find_latencies(struct tally *tally)
 {
 	static const struct {
 		double quantile;
@@ -149,6 +136,7 @@ static void read_latencies(const struct tally *tally, struct meter_load *out)
 		tally->shots >= SHOTS ? &tally->shot[tally->shots % SHOTS] : &tally->shot[0];
 	uint64_t bucket[HISTOGRAM_BUCKETS], all = 0;
 
+	tally->latencies = 0;
 	if (tally->shots < 2)
 		return;
 	for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++)
@@ -159,9 +147,32 @@ static void read_latencies(const struct tally *tally, struct meter_load *out)
 
 		while (at < HISTOGRAM_BUCKETS - 1 && below + bucket[at] <= rank)
 			below += bucket[at++];
-		out->latency[out->latencies++] =
+		tally->latency[tally->latencies++] =
 			(struct sl_latency){wanted[i].quantile, bucket_s(at)};
 	}
+}
+
+static void take_shot(struct tally *tally, uint64_t now_ns,
+		      const struct kernel_histogram *histogram)
+{
+	struct shot *last = &tally->shot[(tally->shots + SHOTS - 1) % SHOTS];
+
+	/* the newest is replaced until it is a second away from the one before */
+	if (tally->shots > 1) {
+		const struct shot *before = &tally->shot[(tally->shots + SHOTS - 2) % SHOTS];
+
+		if (now_ns - before->at_ns < NS_PER_S) {
+			*last = (struct shot){now_ns, *histogram};
+			return;
+		}
+	}
+	tally->shot[tally->shots++ % SHOTS] = (struct shot){now_ns, *histogram};
+}
+
+void tally_histogram(struct tally *tally, uint64_t now_ns, const struct kernel_histogram *histogram)
+{
+	take_shot(tally, now_ns, histogram);
+	find_latencies(tally);
 }
 
 double tally_arrivals_per_s(const struct tally *tally)
@@ -192,5 +203,6 @@ void tally_read(struct tally *tally, struct meter_load *out)
 		.timed = tally->last.alone,
 		.sojourns = tally->last.sojourns,
 	};
-	read_latencies(tally, out);
+	memcpy(out->latency, tally->latency, sizeof(out->latency));
+	out->latencies = tally->latencies;
 }

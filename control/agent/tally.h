@@ -22,7 +22,7 @@ void tally_free(struct tally *tally);
 void tally_tick(struct tally *tally, uint64_t now_ns, const struct kernel_counts *count,
 		uint32_t present, uint32_t backlog);
 
-/* Now and then, at least each second: quantiles are over the last ten. */
+/* About each second: quantiles are over the last ten, up to the last call. */
 void tally_histogram(struct tally *tally, uint64_t now_ns,
 		     const struct kernel_histogram *histogram);
 

@@ -38,7 +38,7 @@ struct watch {
 	struct source *listeners; /* of all, and connections of those by kernel */
 	struct kernel *kernel;	  /* NULL: none by it */
 	struct watched service[AGENT_SERVICES_MAX];
-	uint64_t missed, resync_ns, sampled_ns;
+	uint64_t missed, resync_ns, sampled_ns, shot_ns;
 	bool in_line;		   /* kernel's numbers of connections, since `missed` */
 	bool dump_failed, dropped; /* told */
 };
@@ -282,9 +282,9 @@ static int sample_kernel(struct watch *watch, uint64_t now_ns)
 {
 	int err = read_listeners(watch);
 
-	watch->sampled_ns = now_ns;
 	if (err < 0)
 		return err;
+	watch->sampled_ns = now_ns;
 	for (unsigned i = 0; i < watch->config->services; i++) {
 		struct watched *watched = &watch->service[i];
 		struct kernel_counts count;
@@ -296,6 +296,12 @@ static int sample_kernel(struct watch *watch, uint64_t now_ns)
 		kernel_time(watch->kernel, i, tally_arrivals_per_s(watched->tally));
 	}
 	return 0;
+}
+
+/* A step and the report that follows are of the same moment. */
+static int refresh_kernel(struct watch *watch, uint64_t now_ns)
+{
+	return watch->sampled_ns == now_ns ? 0 : sample_kernel(watch, now_ns);
 }
 
 static void step_kernel(struct watch *watch, uint64_t now_ns)
@@ -343,22 +349,32 @@ static void tell_listeners(struct watch *watch)
 	}
 }
 
+static void take_histograms(struct watch *watch, uint64_t now_ns)
+{
+	struct kernel_histogram histogram;
+
+	if (watch->shot_ns && now_ns - watch->shot_ns < NS_PER_S)
+		return;
+	watch->shot_ns = now_ns;
+	for (unsigned i = 0; i < watch->config->services; i++)
+		if (watch->service[i].tally && kernel_histogram(watch->kernel, i, &histogram) == 0)
+			tally_histogram(watch->service[i].tally, now_ns, &histogram);
+}
+
 void watch_refresh(struct watch *watch, uint64_t now_ns)
 {
 	if (!watch->listeners ||
-	    (watch->kernel ? sample_kernel(watch, now_ns) : read_listeners(watch)) < 0)
+	    (watch->kernel ? refresh_kernel(watch, now_ns) : read_listeners(watch)) < 0)
 		return; /* the next report tells */
 	tell_listeners(watch);
 	for (unsigned i = 0; i < watch->config->services; i++) {
 		struct watched *watched = &watch->service[i];
-		struct kernel_histogram histogram;
 
-		if (!agent_watches(&watch->config->service[i]))
-			continue;
-		runqueue_sample(&watched->runqueue, watched->found ? watched->inode : 0, now_ns);
-		if (watched->tally && kernel_histogram(watch->kernel, i, &histogram) == 0)
-			tally_histogram(watched->tally, now_ns, &histogram);
+		if (agent_watches(&watch->config->service[i]))
+			runqueue_sample(&watched->runqueue, watched->found ? watched->inode : 0,
+					now_ns);
 	}
+	take_histograms(watch, now_ns);
 }
 
 bool watch_listening(const struct watch *watch, unsigned service)

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-3-Clause) */
 /*
  * Counts every connection to the services' ports in one network namespace, and times it from
- * its establishment to the moment when this side closes it. Sums per CPU, one number of present
- * connections per service, and a table of start times that stays in the cache: entries are
- * found by the socket's cookie, and those count up. A connection whose place is taken by an
- * older one is counted, but not timed, and of many thousands a second only each second, fourth, ...
- * is; that has nothing to do with its own work, and neither has whether it finds a free server
- * when it comes. One that does waits for none, whatever
- * comes later: its time is service time. So those timed are a fair sample.
+ * its establishment to the moment when this side closes it. Two counters per service, and a table
+ * of start times that stays in the cache: entries are found by the socket's cookie, and those count
+ * up. Of many thousands a second only each second, fourth, ... in the mean is timed; the others are
+ * given no cookie, which is dear. One whose place is taken by an older one is counted, but not
+ * timed. All that has nothing to do with its own work, and neither has whether it finds a free
+ * server when it comes. One that does waits for none, whatever comes later: its time is service
+ * time. So those timed are a fair sample.
  *
  * A tracing program is not entered again on a CPU where it runs: an event in an interrupt at
  * just that time is lost. The kernel counts those, and the agent then compares with a dump,
@@ -43,9 +43,14 @@ typedef struct {
 	struct net *net;
 } possible_net_t;
 
+typedef struct {
+	__s64 counter;
+} atomic64_t;
+
 struct sock_common {
 	__u16 skc_num; /* local port, host order */
 	possible_net_t skc_net;
+	atomic64_t skc_cookie; /* 0: nobody asked for it yet */
 };
 
 struct sock {
@@ -90,14 +95,14 @@ struct {
 	__uint(max_entries, 4096);
 } wakes SEC(".maps");
 
-/* The service's number + 1; 0: not ours. */
-static __always_inline __u32 service_of(const struct sock *sk)
+/* The service's number; negative: not ours. */
+static __always_inline int service_of(const struct sock *sk)
 {
-	__u32 service = filter.service_of[sk->__sk_common.skc_num];
+	int service = filter.service_of[sk->__sk_common.skc_num] - 1;
 
-	if (!service || sk->sk_protocol != PROTOCOL_TCP ||
-	    sk->__sk_common.skc_net.net->ns.inum != filter.net)
-		return 0;
+	if (service < 0 || service >= KERNEL_SERVICES_MAX || sk->sk_protocol != PROTOCOL_TCP ||
+	    sk->__sk_common.skc_net.net->ns.inum != filter.service[service].net)
+		return -1;
 	return service;
 }
 
@@ -106,6 +111,12 @@ static __always_inline __u32 service_of(const struct sock *sk)
 static __always_inline struct kernel_counts *counts_of(__u32 service)
 {
 	return bpf_map_lookup_elem(&counts, &service);
+}
+
+/* Consecutive numbers, whose patterns may be those of the load, become unrelated ones. */
+static __always_inline __u32 mix(__u64 number)
+{
+	return (__u32)(number * 0x9e3779b97f4a7c15ull >> 32);
 }
 
 /* Not often: only while the agent compares with a dump. */
@@ -129,16 +140,12 @@ static __always_inline void wake(void)
 }
 
 /* TCP has just looked at the clock, for the packet that established the connection. */
-static __always_inline void time_from_now(struct sock *sk, __u32 service, __u64 cookie,
-					  __u64 waited)
+static __always_inline void time_from_now(struct sock *sk, int waited)
 {
+	__u64 cookie = bpf_get_socket_cookie(sk), now_us;
 	struct kernel_timed *slot = &timed[cookie & (KERNEL_TIMED - 1)];
-	struct tcp_sock *tcp;
-	__u64 now_us;
+	struct tcp_sock *tcp = bpf_skc_to_tcp_sock(sk);
 
-	if (cookie & filter.untimed[service])
-		return;
-	tcp = bpf_skc_to_tcp_sock(sk);
 	if (!tcp)
 		return;
 	now_us = tcp->tcp_mstamp;
@@ -151,31 +158,30 @@ static __always_inline void time_from_now(struct sock *sk, __u32 service, __u64 
 
 static __always_inline void flow_begin(struct sock *sk, __u32 service)
 {
-	struct kernel_counts *count = counts_of(service);
-	__u64 cookie = bpf_get_socket_cookie(sk);
-	__s64 others;
+	struct kernel_watched *watched = &filter.service[service];
+	__s64 number, others;
 
-	if (!count)
-		return;
-	service &= KERNEL_SERVICES_MAX - 1;
-	if (notes.wanted)
-		note(cookie, service, 0);
-	others = __sync_fetch_and_add(&filter.present[service], 1);
-	if (others >= filter.above[service])
+	if (watched->noted)
+		note(bpf_get_socket_cookie(sk), service, 0);
+	number = __sync_fetch_and_add(&watched->arrivals, 1);
+	others = watched->corrections + number - watched->completions;
+	if (others >= watched->above)
 		wake();
-	count->arrivals++;
-	time_from_now(sk, service, cookie, others >= filter.servers[service]);
+	if (!(mix(number) & watched->untimed))
+		time_from_now(sk, others >= watched->servers);
 }
 
-static __always_inline void add_sojourn(struct kernel_counts *count, __u32 service, __u64 us,
-					__u64 waited)
+static __always_inline void add_sojourn(__u32 service, __u64 us, int waited)
 {
+	struct kernel_counts *count = counts_of(service);
 	struct kernel_histogram *histogram = bpf_map_lookup_elem(&histograms, &service);
 	__u32 bucket = histogram_bucket(us);
 
+	if (!count || !histogram)
+		return;
 	count->sojourns++;
 	count->sojourn_us += us;
-	if (histogram && bucket < HISTOGRAM_BUCKETS)
+	if (bucket < HISTOGRAM_BUCKETS)
 		histogram->bucket[bucket]++;
 	if (waited)
 		return;
@@ -188,22 +194,20 @@ static __always_inline void add_sojourn(struct kernel_counts *count, __u32 servi
 
 static __always_inline void flow_end(struct sock *sk, __u32 service)
 {
-	struct kernel_counts *count = counts_of(service);
-	__u64 cookie = bpf_get_socket_cookie(sk);
+	struct kernel_watched *watched = &filter.service[service];
+	__u64 cookie = sk->__sk_common.skc_cookie.counter;
 	struct kernel_timed *slot = &timed[cookie & (KERNEL_TIMED - 1)];
+	__s64 number;
 
-	if (!count)
-		return;
-	service &= KERNEL_SERVICES_MAX - 1;
-	if (notes.wanted)
-		note(cookie, service, 1);
-	if (__sync_fetch_and_add(&filter.present[service], -1) <= filter.below[service])
+	if (watched->noted)
+		note(bpf_get_socket_cookie(sk), service, 1);
+	number = __sync_fetch_and_add(&watched->completions, 1) + 1;
+	if (watched->corrections + watched->arrivals - number < watched->below)
 		wake();
-	count->completions++;
-	if (slot->cookie != cookie)
+	if (!cookie || slot->cookie != cookie)
 		return;
 	slot->cookie = 0;
-	add_sojourn(count, service, bpf_ktime_get_ns() / 1000 - slot->from_us, slot->waited);
+	add_sojourn(service, bpf_ktime_get_ns() / 1000 - slot->from_us, slot->waited);
 }
 
 static __always_inline int is_open(int state)
@@ -215,17 +219,17 @@ static __always_inline int is_open(int state)
 SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(state_changes, struct sock *sk, int from, int to)
 {
-	__u32 service;
+	int service;
 
 	if (is_open(from) == is_open(to))
 		return 0;
 	service = service_of(sk);
-	if (!service)
+	if (service < 0)
 		return 0;
 	if (to == ESTABLISHED)
-		flow_begin(sk, service - 1);
+		flow_begin(sk, service);
 	else
-		flow_end(sk, service - 1);
+		flow_end(sk, service);
 	return 0;
 }
 
@@ -236,12 +240,12 @@ int BPF_PROG(state_changes, struct sock *sk, int from, int to)
 SEC("tp_btf/tcp_rcv_space_adjust")
 int BPF_PROG(program_reads, struct sock *sk)
 {
-	__u32 service = service_of(sk);
+	int service = service_of(sk);
 	struct kernel_counts *count;
 	struct kernel_read *last;
 	struct tcp_sock *tcp;
 
-	if (!service)
+	if (service < 0)
 		return 0;
 	last = bpf_sk_storage_get(&reads, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 	tcp = bpf_skc_to_tcp_sock(sk);
@@ -249,7 +253,7 @@ int BPF_PROG(program_reads, struct sock *sk)
 		return 0;
 	last->any = 1;
 	last->written = tcp->write_seq;
-	count = counts_of(service - 1);
+	count = counts_of(service);
 	if (count)
 		count->requests++;
 	return 0;

@@ -14,18 +14,27 @@
 #define KERNEL_NOTES 8192
 #define HISTOGRAM_BUCKETS 528
 
-struct kernel_filter {
+/*
+ * A service, one cache line: between two events of it the kernel has done so much else that all
+ * has left the first cache. Present: corrections + arrivals - completions.
+ */
+struct kernel_watched {
 	/* agent: w before load, kernel: ro */
-	__u32 net;		  /* inode number of the network namespace to watch */
-	__u8 service_of[1 << 16]; /* local port -> service + 1, 0: not ours */
-	__u32 servers[KERNEL_SERVICES_MAX];
-	/* both: rw, atomically. Connections that are open. */
-	__s64 present[KERNEL_SERVICES_MAX];
-	/* agent: w, kernel: ro. With more of them, or with fewer, the agent wants to be woken. */
-	__s64 above[KERNEL_SERVICES_MAX], below[KERNEL_SERVICES_MAX];
-	/* agent: w, kernel: ro. Those with none of these bits in their cookie are timed. */
-	__u32 untimed[KERNEL_SERVICES_MAX];
-	__u32 woken; /* kernel: sets it, agent: clears it */
+	__u32 net; /* inode number of the network namespace to watch */
+	__u32 servers;
+	/* kernel: rw, atomically */
+	__s64 arrivals, completions;
+	/* agent: rw, kernel: ro */
+	__s64 corrections;
+	__s64 above, below; /* with more, or fewer, present the agent wants to be woken */
+	__u32 untimed;	    /* those whose number, mixed, has none of these bits are timed */
+	__u32 noted;	    /* events are to be noted */
+} __attribute__((aligned(64)));
+
+struct kernel_filter {
+	struct kernel_watched service[KERNEL_SERVICES_MAX];
+	__u8 service_of[1 << 16]; /* agent: w before load. Local port -> service + 1, 0: not ours */
+	__u32 woken;		  /* kernel: sets it, agent: clears it */
 };
 
 /* A connection being timed, at its cookie modulo the number of places. kernel: rw */
@@ -42,8 +51,7 @@ struct kernel_note {
 };
 
 struct kernel_notes {
-	__u32 wanted; /* agent: w, kernel: ro */
-	__u32 count;  /* kernel: rw, atomically; more than KERNEL_NOTES: the last are lost */
+	__u32 count; /* kernel: rw, atomically; more than KERNEL_NOTES: the last are lost */
 	struct kernel_note note[KERNEL_NOTES];
 };
 
@@ -54,8 +62,8 @@ struct kernel_read {
 
 /* Per CPU, totals. kernel: w, agent: ro */
 struct kernel_counts {
-	__u64 arrivals, completions;
-	__u64 sojourns; /* completions of those that were timed */
+	__u64 arrivals, completions; /* here 0: struct kernel_watched has them */
+	__u64 sojourns;		     /* completions of those that were timed */
 	__u64 sojourn_us;
 	__u64 alone; /* those of them that found a free server: sojourn is service */
 	__u64 alone_us, alone_us2;
