@@ -295,6 +295,31 @@ static void site_state(const struct control *control, unsigned site, double now_
 	}
 }
 
+static void key_conflicts(const struct control *control, struct evbuffer *out)
+{
+	char labels[64];
+
+	family(out, "site_key_conflicts", "counter", NULL,
+	       "Changes between two publishers that have a site's key.");
+	for (unsigned i = 0; i < control->config->sites; i++) {
+		snprintf(labels, sizeof(labels), "site=\"%s\"", control->config->site[i].name);
+		count(out, "site_key_conflicts", labels, control->state.site[i].instance_conflicts);
+	}
+}
+
+static void site_announcements(const struct discover *discover, struct evbuffer *out)
+{
+	char labels[64];
+
+	family(out, "site_announcements", "counter", NULL,
+	       "Announcements of sites, by what became of them.");
+	for (unsigned i = 0; i < DISCOVER_RESULT_COUNT; i++) {
+		snprintf(labels, sizeof(labels), "result=\"%s\"", discover_result_text(i));
+		count(out, "site_announcements", labels, discover->count[i]);
+	}
+	count(out, "site_announcements", "result=\"service-denied\"", discover->denied);
+}
+
 static void sites(const struct control *control, struct evbuffer *out)
 {
 	double now_s = clock_s();
@@ -306,6 +331,9 @@ static void sites(const struct control *control, struct evbuffer *out)
 	      "1 while the operator keeps new flows away.", drained);
 	gauge(control, out, true, "site_report_age_seconds", "seconds",
 	      "Age of a site's last report.", report_age_s);
+	key_conflicts(control, out);
+	if (control->config->operators)
+		site_announcements(&control->discover, out);
 }
 
 static void reports(const struct control *control, struct evbuffer *out)

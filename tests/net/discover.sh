@@ -14,6 +14,7 @@ address: fc00:e::1
 key: $LAB_DIR/edge.key
 run_dir: $LAB_DIR/edge
 dataplane: {ports: [c0, o0], pins: 100k, huge_pages: false}
+metrics: {listen: "127.0.0.1:9801"}
 $1
 services:
   - {name: infer, ipv4: $LAB_IPV4, ipv6: "$LAB_IPV6", protocol: tcp, port: 80}
@@ -67,6 +68,11 @@ logged() {
     [ "$(grep -c "$1" "$LAB_DIR/control-edge.err")" = "$2" ]
 }
 
+# metric NAME LABELS: of the edge
+metric() {
+    lab_in edge curl -s http://127.0.0.1:9801/metrics | grep -F "suanlu_$1_total{$2} " | cut -d' ' -f2
+}
+
 answered() {
     lab_in client curl -sf --max-time 0.5 "http://$LAB_IPV4/work"
 }
@@ -107,24 +113,30 @@ check_equal "show announcements" "$(lab_cli edge show announcements --json |
     jq -c '[.announcements[] | [.site, .operator, .services, .denied]] | sort')" \
     '[["a","telco",["infer","stream"],""],["b","telco",["infer"],"stream"]]'
 
+check "a reload keeps who is announced" "$(candidates infer)" \
+    sh -c "\"$LAB_BUILD/control/cli/suanlu\" --run-dir \"$LAB_DIR/edge\" reload"
+check_equal "all of them" "$(candidates infer)" '["a","b"]'
+lab_stop agent-b # until it has gone, 10 s, there is time for more
+
 lab_agent_start c
 check "a site that another operator approved is counted" "not counted" \
     lab_wait 5 "" counted unapproved
 check "and named" "see the log" logged "announcement refused (unapproved)" 1
-check_equal "and no candidate" "$(candidates infer)" '["a","b"]'
+check "and no candidate" "$(candidates infer)" test "$(candidates infer | jq 'index("c")')" = null
+check_number "and in /metrics" "$(metric site_announcements 'result="unapproved"')" ">" 0 "announcements"
+check_number "and so is what a site may not offer" \
+    "$(metric site_announcements 'result="service-denied"')" ">" 0 "announcements"
 
 # The same key on another host.
 sed "s/^services/interval_ms: 110\n&/" "$LAB_DIR/agent-a.yaml" >"$LAB_DIR/agent-twin.yaml"
 lab_start agent-twin b "$LAB_BUILD/control/agent/suanlu-agent" -c "$LAB_DIR/agent-twin.yaml"
 check "two agents with one key are named, once" "see the log" \
     lab_wait 5 "" logged "site a: two agents publish with its key" 1
+check_number "and counted in /metrics" "$(metric site_key_conflicts 'site="a"')" ">" 0 "times"
+check "its numbers still count" "not fresh" lab_site_is a fresh
 lab_stop agent-twin
 lab_stop agent-c
 
-check "a reload keeps who is announced" "$(candidates infer)" \
-    sh -c "\"$LAB_BUILD/control/cli/suanlu\" --run-dir \"$LAB_DIR/edge\" reload"
-check_equal "all of them" "$(candidates infer)" '["a","b"]'
-lab_stop agent-b
 check "a site that is silent goes" "$(candidates infer)" \
     lab_wait 14 "" candidates_are infer '["a"]'
 check "site a stays" "no answer" answered
