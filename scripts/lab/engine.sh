@@ -161,7 +161,7 @@ END
 }
 
 # The gateway of site c as one that balances among c and d by their reports and answers to
-# the edge for both, with the site's key; theirs are c1 and c2.
+# the edge for both, with the site's key; theirs are c1 and c2. With LAB_BUS on that.
 lab_config_site() {
     local name
     for name in edge c c1 c2; do
@@ -178,9 +178,9 @@ dataplane:
   sids: ["fc00:c:0:46::/64"]
 telemetry:
   listen: "[fc00:c::1]:7801"
-publish:
-  to: "[fc00:e::1]:7801"
-  key: $(lab_public edge)
+${LAB_BUS:+bus: $LAB_BUS
+site: c}
+$([ -n "${LAB_BUS:-}" ] || printf 'publish:\n  to: "[fc00:e::1]:7801"\n  key: %s' "$(lab_public edge)")
 metrics:
   listen: "127.0.0.1:9801"
 services:
@@ -203,12 +203,14 @@ sites:
 END
 }
 
-# lab_config_instance ROLE KEY SERVERS: an agent that publishes to the gateway
+# lab_config_instance ROLE KEY SERVERS: an agent that publishes to the gateway, with LAB_BUS on that
 lab_config_instance() {
     cat >"$LAB_DIR/agent-$1.yaml" <<END
 key: $LAB_DIR/$2.key
 labels: [ai, $2]
-publish: {to: "[fc00:c::1]:7801", key: $(lab_public c)}
+${LAB_BUS:+bus: $LAB_BUS
+site: $2}
+$([ -n "${LAB_BUS:-}" ] || echo "publish: {to: \"[fc00:c::1]:7801\", key: $(lab_public c)}")
 services: {name: infer, port: 80, servers: $3}
 END
 }
