@@ -117,14 +117,66 @@ static enum sl_verdict open_vxlan(const struct decap_sids *sids, struct packet *
 	}
 }
 
+/* The next segment, NULL if there is none or the SRH contradicts itself. */
+static const uint8_t *next_segment(const struct packet *packet)
+{
+	const uint8_t *srh = packet->data + packet->srh;
+	unsigned entries = srh[SRH_LAST_ENTRY] + 1u, left = srh[SRH_SEGMENTS_LEFT];
+
+	/* Reduced (RFC 8754 section 4.1.1): one more may be left than are listed. */
+	if (packet->srh == 0 || left == 0 || left > entries ||
+	    entries * SEGMENT_BYTES > srh[SRH_LENGTH] * 8u)
+		return NULL;
+	return srh + SRH_BYTES + (left - 1) * SEGMENT_BYTES;
+}
+
+/* RFC 8986 section 4.1 */
+static enum sl_verdict advance(struct packet *packet)
+{
+	uint8_t *ip = packet->data + packet->l3;
+	const uint8_t *segment = next_segment(packet);
+
+	if (!segment)
+		return SL_VERDICT_BAD_SEGMENTS;
+	if (!parse_forward_hop_ipv6(ip))
+		return SL_VERDICT_HOP_LIMIT;
+	packet->data[packet->srh + SRH_SEGMENTS_LEFT]--;
+	memcpy(ip + IPV6_DESTINATION, segment, SEGMENT_BYTES);
+	memcpy(packet->key.destination, segment, SEGMENT_BYTES);
+	return PARSE_OK;
+}
+
+static bool segments_left(const struct packet *packet)
+{
+	return packet->srh != 0 && packet->data[packet->srh + SRH_SEGMENTS_LEFT] != 0;
+}
+
+/* Segments of ours that follow each other are passed at once: no link leads from us to us. */
+static enum sl_verdict pass_own(const struct decap_sids *sids, struct packet *packet)
+{
+	while (segments_left(packet)) {
+		const uint8_t *segment = next_segment(packet);
+		enum sl_verdict verdict;
+
+		if (!segment || !decap_is_local(sids, segment))
+			return SL_VERDICT_BAD_SEGMENTS;
+		verdict = advance(packet);
+		if (verdict != PARSE_OK)
+			return verdict;
+	}
+	return PARSE_OK;
+}
+
 static enum sl_verdict open_srv6(const struct decap_sids *sids, struct packet *packet)
 {
 	uint8_t protocol = packet->key.protocol;
+	enum sl_verdict verdict;
 
 	if (packet->key.family != 6 || !decap_is_local(sids, packet->key.destination))
 		return SL_VERDICT_NOT_LOCAL;
-	if (packet->srh != 0 && packet->data[packet->srh + SRH_SEGMENTS_LEFT] != 0)
-		return SL_VERDICT_BAD_SEGMENTS;
+	verdict = pass_own(sids, packet);
+	if (verdict != PARSE_OK)
+		return verdict;
 	if (protocol != IPPROTO_IPIP && protocol != IPPROTO_IPV6)
 		return SL_VERDICT_BAD_HEADER;
 	return parse_inner(packet, packet->l4, packet->l3 + packet->l3_bytes,
@@ -145,24 +197,9 @@ enum sl_verdict decap(const struct decap_sids *sids, struct packet *packet)
 
 enum sl_verdict decap_advance(const struct decap_sids *sids, struct packet *packet)
 {
-	uint8_t *ip = packet->data + packet->l3, *srh = packet->data + packet->srh;
-	unsigned entries, left;
-
 	if (packet->key.family != 6 || !decap_is_local(sids, packet->key.destination))
 		return SL_VERDICT_NOT_LOCAL;
-	if (packet->srh == 0)
-		return SL_VERDICT_BAD_SEGMENTS;
-	entries = srh[SRH_LAST_ENTRY] + 1u;
-	left = srh[SRH_SEGMENTS_LEFT];
-	/* Reduced (RFC 8754 section 4.1.1): one more may be left than are listed. */
-	if (left == 0 || left > entries || entries * SEGMENT_BYTES > srh[SRH_LENGTH] * 8u)
-		return SL_VERDICT_BAD_SEGMENTS;
-	if (!parse_forward_hop_ipv6(ip))
-		return SL_VERDICT_HOP_LIMIT;
-	srh[SRH_SEGMENTS_LEFT] = --left;
-	memcpy(ip + IPV6_DESTINATION, srh + SRH_BYTES + left * SEGMENT_BYTES, SEGMENT_BYTES);
-	memcpy(packet->key.destination, ip + IPV6_DESTINATION, SEGMENT_BYTES);
-	return PARSE_OK;
+	return advance(packet);
 }
 
 int decap_add(struct decap_sids *sids, const struct in6_addr *prefix, uint8_t bits)

@@ -31,14 +31,14 @@ static inline bool decap_is_vxlan(const struct decap_sids *sids, const struct pa
 
 /*
  * For a parsed packet whose upper-layer protocol is IPv4 (4) or IPv6 (41): checks that the
- * outer destination is one of `sids` (else NOT_LOCAL) and that no segments are left
- * (else BAD_SEGMENTS). For one that decap_is_vxlan: that its VNI is valid (else BAD_HEADER) and
- * ours, and that the inner frame is for our MAC (else NOT_LOCAL) and IP without a tag (else NOT_IP;
- * RFC 7348 section 6.1). A UDP checksum is not verified (section 5 leaves it open). Then carries
- * congestion experienced inwards (RFC 6040 section 4.2: not-ECT inside and CE outside drops with
- * CONGESTED), moves data and bytes to the inner packet and parses that (parse_ip). On FRAGMENT all
- * of that is done too, if the inner packet is the fragment. On any other verdict but PARSE_OK the
- * packet is not to be forwarded.
+ * outer destination is one of `sids` (else NOT_LOCAL), passes further segments that are ours too (a
+ * hop each, else HOP_LIMIT), and that then no segments are left (else BAD_SEGMENTS). For one that
+ * decap_is_vxlan: that its VNI is valid (else BAD_HEADER) and ours, and that the inner frame is for
+ * our MAC (else NOT_LOCAL) and IP without a tag (else NOT_IP; RFC 7348 section 6.1). A UDP checksum
+ * is not verified (section 5 leaves it open). Then carries congestion experienced inwards (RFC 6040
+ * section 4.2: not-ECT inside and CE outside drops with CONGESTED), moves data and bytes to the
+ * inner packet and parses that (parse_ip). On FRAGMENT all of that is done too, if the inner packet
+ * is the fragment. On any other verdict but PARSE_OK the packet is not to be forwarded.
  */
 enum sl_verdict decap(const struct decap_sids *sids, struct packet *packet);
 

@@ -189,7 +189,7 @@ static void test_corrupted(void **state)
 		 SL_VERDICT_NOT_LOCAL},
 		{"SID's first byte", FRAME(srv6_ipv4), OUTER + 24, 0xfd, SL_VERDICT_NOT_LOCAL},
 		{"argument of the SID", FRAME(srv6_ipv4), OUTER + 24 + 8, 0x80, PARSE_OK},
-		{"segments left", FRAME(srv6_srh_ipv4), 57, 1, SL_VERDICT_BAD_SEGMENTS},
+		{"segments left", FRAME(srv6_srh_ipv4), 57, 2, SL_VERDICT_BAD_SEGMENTS},
 		{"segments left 255", FRAME(srv6_srh_ipv6), 57, 255, SL_VERDICT_BAD_SEGMENTS},
 		{"next header IPv6, IPv4 inside", FRAME(srv6_ipv4), OUTER + 6, 41,
 		 SL_VERDICT_BAD_HEADER},
@@ -390,8 +390,8 @@ static void test_advance(void **state)
 	inet_pton(AF_INET6, "fc00:e::1", ip + 8);
 	inet_pton(AF_INET6, "fc00:c:0:46::1", ip + 24);
 	memcpy(srh, header, sizeof(header));
-	inet_pton(AF_INET6, "fc00:b::4", srh + 8);
-	inet_pton(AF_INET6, "fc00:c:0:46::2", srh + 24);
+	inet_pton(AF_INET6, "fc00:c:0:46::2", srh + 8);
+	inet_pton(AF_INET6, "fc00:b::4", srh + 24);
 	inner[0] = 0x45;
 	assert_int_equal(parse(&packet), PARSE_OK);
 	assert_int_equal(decap(&sids, &packet), SL_VERDICT_BAD_SEGMENTS);
@@ -407,27 +407,49 @@ static void test_advance(void **state)
 	assert_int_equal(srh[3], 1);
 	assert_int_equal(ip[7], 2);
 	assert_memory_equal(ip + 24, srh + 24, 16);
-	assert_int_equal(decap_advance(&sids, &packet), PARSE_OK); /* also a SID of ours */
-	assert_memory_equal(ip + 24, srh + 8, 16);
-	assert_memory_equal(packet.key.destination, srh + 8, 16);
-	assert_int_equal(srh[3], 0);
+	assert_memory_equal(packet.key.destination, srh + 24, 16);
 	assert_int_equal(decap_advance(&sids, &packet), SL_VERDICT_NOT_LOCAL);
-	memcpy(packet.key.destination, srh + 24, 16);
+	memcpy(packet.key.destination, srh + 8, 16);
+	assert_int_equal(decap_advance(&sids, &packet), PARSE_OK); /* to another of ours */
+	assert_memory_equal(ip + 24, srh + 8, 16);
+	assert_int_equal(srh[3], 0);
 	assert_int_equal(decap_advance(&sids, &packet), SL_VERDICT_BAD_SEGMENTS); /* none left */
 	srh[3] = 1;
 	assert_int_equal(decap_advance(&sids, &packet), SL_VERDICT_HOP_LIMIT);
 	assert_int_equal(srh[3], 1);
 }
 
+/* As a path to a node and then to a service of that node has them. */
+static void test_own_segments(void **state)
+{
+	uint8_t frame[sizeof(srv6_srh_ipv4)], *copy, *ip = frame + 14, *srh = ip + 40;
+	struct packet packet;
+
+	(void)state;
+	memcpy(frame, srv6_srh_ipv4, sizeof(frame));
+	srh[3] = 1;
+	inet_pton(AF_INET6, "fc00:c:0:46::e", ip + 24);
+	assert_int_equal(decap_copy(frame, sizeof(frame), &packet, &copy), PARSE_OK);
+	assert_ptr_equal(packet.data, copy + 14 + 40 + 24);
+	assert_int_equal(copy[14 + 7], ip[7] - 1);
+	assert_int_equal(copy[14 + 40 + 3], 0);
+	free(copy);
+	ip[7] = 1;
+	assert_int_equal(decap_verdict(frame, sizeof(frame)), SL_VERDICT_HOP_LIMIT);
+	ip[7] = 64;
+	srh[8 + 1] ^= 1; /* the next is another node's */
+	assert_int_equal(decap_verdict(frame, sizeof(frame)), SL_VERDICT_BAD_SEGMENTS);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_valid),	  cmocka_unit_test(test_advance),
-		cmocka_unit_test(test_truncated), cmocka_unit_test(test_inner_truncated),
-		cmocka_unit_test(test_padding),	  cmocka_unit_test(test_corrupted),
-		cmocka_unit_test(test_fragment),  cmocka_unit_test(test_outer_ipv4),
-		cmocka_unit_test(test_ecn),	  cmocka_unit_test(test_prefix_lengths),
-		cmocka_unit_test(test_add),
+		cmocka_unit_test(test_valid),		cmocka_unit_test(test_advance),
+		cmocka_unit_test(test_own_segments),	cmocka_unit_test(test_truncated),
+		cmocka_unit_test(test_inner_truncated), cmocka_unit_test(test_padding),
+		cmocka_unit_test(test_corrupted),	cmocka_unit_test(test_fragment),
+		cmocka_unit_test(test_outer_ipv4),	cmocka_unit_test(test_ecn),
+		cmocka_unit_test(test_prefix_lengths),	cmocka_unit_test(test_add),
 	};
 
 	add(&sids, "2001:db8:ffff::", 48);
