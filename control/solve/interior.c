@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-#define STEPS_MAX 60
+#define STEPS_MAX 200
 #define TRIES 3
 #define COMPLEMENTARITY 1e-6 /* mean of x r, of the least price: the used sites stand out */
 #define RESIDUAL 1e-4
@@ -12,8 +12,10 @@
 #define NOISE 1e-10
 #define CLOSE_STEPS_MAX 4
 #define POLISH_STEPS 30
+#define POLISH_STEPS_LAST 500 /* each set of used shares costs less than those before: it ends */
 #define POLISHED 1e-8
 #define PROXIMAL 1e-9
+#define ROUNDING 4e-16
 #define FLAT 1e-200 /* a slope of nothing */
 #define SHARE_MIN 1e-12
 #define FAR_S 1e12 /* stands for infinite: times a share of 0 it is 0 */
@@ -56,6 +58,14 @@ LANES_INLINE lanes_mask in_use(const struct interior *in, unsigned c)
 	return in->x[c] > 0;
 }
 
+/* Reduced cost; as a difference it has no more digits than what it is of, but it is not zero. */
+LANES_INLINE lanes reduced(const struct interior *in, unsigned e, unsigned v, unsigned c)
+{
+	lanes cost = in->delay[c] + in->price[v];
+
+	return lanes_most(cost - in->lambda[e], ROUNDING * cost);
+}
+
 LANES_INLINE void add_loads(struct interior *in)
 {
 	for (unsigned v = 0; v < in->vectors; v++)
@@ -64,7 +74,7 @@ LANES_INLINE void add_loads(struct interior *in)
 	in->load[v] += in->demand[e] * in->x[c];
 }
 
-LANES_INLINE void evaluate(struct interior *in)
+LANES_CLONES static void evaluate(struct interior *in)
 {
 	add_loads(in);
 	for (unsigned v = 0; v < in->vectors; v++)
@@ -206,7 +216,7 @@ LANES_INLINE void eliminate(struct interior *in, double *dominance, double *b)
  * where mean_i is weighted by w, W_i its sum; taken from the pull of the heaviest, so that
  * nothing cancels.
  */
-LANES_INLINE void newton(struct interior *in)
+LANES_CLONES static void newton(struct interior *in)
 {
 	_Alignas(64) double y[SL_CANDIDATES_MAX] = {0};
 	double dominance[SL_CANDIDATES_MAX];
@@ -277,7 +287,7 @@ LANES_INLINE void weigh(struct interior *in)
 {
 	FOR_CELLS(in, e, v)
 	{
-		lanes x = in->x[c], r = in->delay[c] + in->price[v] - in->lambda[e];
+		lanes x = in->x[c], r = reduced(in, e, v, c);
 		lanes inverse = 1 / (x * r);
 
 		in->weight[c] = lanes_if(x > 0, in->demand[e] * x * x * inverse, zero());
@@ -311,10 +321,11 @@ LANES_INLINE double direction(struct interior *in)
 
 		for (unsigned k = 0; k < in->sites; k++)
 			j = x[k] > x[j] ? k : j;
-		double r = delay[j] + price[j] - in->lambda[e];
+		double r =
+			fmax(delay[j] + price[j] - in->lambda[e], ROUNDING * (delay[j] + price[j]));
 		in->dlambda[e] = dprice[j] + (dx[j] + x[j]) * r / x[j] - in->mu / x[j];
 		for (unsigned v = 0, c = first; v < in->vectors; v++, c++) {
-			lanes left = in->delay[c] + in->price[v] - in->lambda[e];
+			lanes left = reduced(in, e, v, c);
 			lanes off = (in->dlambda[e] - in->dprice[v]) / left;
 			lanes fast = lanes_most(-in->dx[c] / in->x[c], off);
 			fastest = lanes_most(
@@ -325,7 +336,7 @@ LANES_INLINE double direction(struct interior *in)
 }
 
 /* Slope of cost - mu sum d log x after a step of this length along dx. */
-LANES_INLINE double descent(const struct interior *in, double length)
+LANES_CLONES static double descent(const struct interior *in, double length)
 {
 	lanes sum = zero();
 
@@ -387,7 +398,7 @@ LANES_INLINE double complementarity(const struct interior *in, double *residual)
 	FOR_CELLS(in, e, v)
 	{
 		lanes_mask used = in_use(in, c);
-		lanes r = in->delay[c] + in->price[v] - in->lambda[e];
+		lanes r = reduced(in, e, v, c);
 		lanes off = in->price[v] - in->marginal[v];
 		lanes cost = in->delay[c] + in->marginal[v];
 
@@ -404,7 +415,7 @@ LANES_INLINE void settle(struct interior *in, double idle_s)
 {
 	FOR_CELLS(in, e, v)
 	{
-		lanes r = in->delay[c] + in->price[v] - in->lambda[e];
+		lanes r = reduced(in, e, v, c);
 		in->x[c] = lanes_if(in->x[c] * idle_s > r, in->x[c], zero());
 		in->dx[c] = zero();
 	}
@@ -467,12 +478,12 @@ LANES_INLINE double polish_length(const struct interior *in)
  * shares, all of one finite weight. A share that comes to zero leaves; when all used ones cost the
  * same, one that is cheaper enters.
  */
-LANES_INLINE bool polish(struct interior *in)
+LANES_INLINE bool polish(struct interior *in, unsigned steps)
 {
 	in->mu = 0;
 	for (unsigned v = 0; v < in->vectors; v++)
 		in->dprice[v] = zero();
-	for (unsigned step = 0; step < POLISH_STEPS; step++) {
+	for (unsigned step = 0; step < steps; step++) {
 		bool done = true, entered = false;
 		for (unsigned e = 0; e < in->edges; e++)
 			done = polish_row(in, e) && done;
@@ -557,7 +568,8 @@ LANES_CLONES void interior_point(const struct solve_problem *problem, const doub
 		kept.vectors = in.vectors;
 		keep(&kept, &in);
 		settle(&in, idle_s);
-		if (polish(&in) || try == TRIES - 1)
+		bool last = try == TRIES - 1;
+		if (polish(&in, last ? POLISH_STEPS_LAST : POLISH_STEPS) || last)
 			break;
 		keep(&in, &kept);
 		evaluate(&in);
