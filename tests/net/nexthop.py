@@ -21,7 +21,8 @@ import time
 LAB, DATAPLANE = sys.argv[1], int(sys.argv[2])
 SERVICE = '192.0.2.80'
 MOVING, STAYING, NOWHERE = 90, 91, 92
-ROUNDS = 8
+ROUNDS = 5
+FLOOD_PER_S = 30000  # and yet no ring of `staying` overflows when the host is busy for 50 ms
 SO_TIMESTAMPNS, ETH_P_ALL, CLONE_NEWNET = 35, 3, 0x40000000
 LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -236,8 +237,8 @@ def unresolved(edge, router_kernel, router):
     router.wait(0, lambda packet: packet.port == STAYING)
     router.got[STAYING] = set()
     before = memory_kb()
-    flood = send([NOWHERE], 1e6, 1)
-    time.sleep(1.5)
+    flood = send([NOWHERE], FLOOD_PER_S, 1)
+    time.sleep(1)
     router.read()
     grown = memory_kb() - before
     since = now_ns()
@@ -265,7 +266,7 @@ def drops():
 def overrun(edge, router):
     """The dataplane sleeps while more happens than its socket can hold, the change among it"""
     def many(verb):
-        return [f'route {verb} 2001:db8:ffff:{n >> 4:x}:{n & 15:x}::/80 dev o1' for n in range(12000)]
+        return [f'route {verb} 2001:db8:ffff:{n >> 4:x}:{n & 15:x}::/80 dev o1' for n in range(6000)]
 
     child = send([MOVING], 1000, 1)
     router.wait(0, lambda packet: packet.port == MOVING and packet.interface == 'e0')
@@ -274,7 +275,7 @@ def overrun(edge, router):
     edge.do(*many('add'), 'route del fc00:a:0:4::/64',
             'route replace fc00:a::/48 via fd00:e1::2 dev o1', *many('del'))
     while subprocess.run(['ip', '-6', '-n', f'suanlu-{LAB}-edge', 'route', 'show',
-                          '2001:db8:ffff:2ed:f::/80'], capture_output=True, check=True).stdout or \
+                          '2001:db8:ffff:176:f::/80'], capture_output=True, check=True).stdout or \
             b'o1' not in subprocess.run(['ip', '-6', '-n', f'suanlu-{LAB}-edge', 'route', 'show',
                                          'fc00:a::/48'], capture_output=True, check=True).stdout:
         time.sleep(0.05)

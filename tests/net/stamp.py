@@ -105,7 +105,7 @@ def check(options, data, index, stamp, now):
 def send(options):
     sock = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
     sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, 255)
-    sock.settimeout(0.5)
+    sock.settimeout(0.6)
     if options.source_port:
         sock.bind(("::", options.source_port))
     right = 0

@@ -46,7 +46,7 @@ edge_up() {
 }
 
 test_lab
-LAB_PROBES='{interval_ms: 20, dead_ms: 300, hold_ms: 500, hold_max_ms: 1000}'
+LAB_PROBES='{interval_ms: 20, dead_ms: 300, hold_ms: 200, hold_max_ms: 400}'
 triangle_up
 lab_reflector_start a
 lab_reflector_start b
@@ -68,7 +68,7 @@ kill -KILL "$(lab_pid dataplane-transit)"
 lab_stop dataplane-transit KILL
 lab_wait 5 "straight again" flows_take b
 check "ours: when t dies flows go straight" "$(lab_cli edge show paths)" path_is "b via t" '.state == "dead"'
-sleep 1
+sleep 0.5
 broken ours
 lab_stop control-transit
 lab_stop control-edge
@@ -82,7 +82,7 @@ check "kernel: straight to b is 8 ms, over t 2 ms, and control knows" "$(delay_i
 hold
 echo "cut rt" >"$LAB_DIR/delayline2.fifo"
 lab_wait 5 "straight again" flows_take b
-sleep 1
+sleep 0.5
 broken kernel
 echo "join rt" >"$LAB_DIR/delayline2.fifo"
 check "kernel: back over t when it is back" "$(lab_cli edge show paths)" \
