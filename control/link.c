@@ -402,14 +402,13 @@ static int take(struct link *link, const union message *message, size_t bytes)
 	return take_ack(link, &message->ack);
 }
 
-static void on_readable(int fd, short what, void *argument)
+void link_take(struct link *link)
 {
-	struct link *link = argument;
 	union message message;
+	bool any = false;
 
-	(void)what;
-	for (;;) {
-		ssize_t bytes = recv(fd, &message, sizeof(message), MSG_DONTWAIT);
+	while (link->phase != LINK_DOWN) {
+		ssize_t bytes = recv(link->fd, &message, sizeof(message), MSG_DONTWAIT);
 		int result;
 
 		if (bytes < 0 && (errno == EAGAIN || errno == EINTR))
@@ -423,8 +422,16 @@ static void on_readable(int fd, short what, void *argument)
 			lost(link, "it answered what we did not ask");
 			return;
 		}
+		any = true;
 	}
-	flush(link);
+	if (any)
+		flush(link);
+}
+
+static void on_readable(int fd, short what, void *argument)
+{
+	(void)fd, (void)what;
+	link_take(argument);
 }
 
 void link_start(struct link *link)

@@ -86,6 +86,9 @@ static inline bool link_is_up(const struct link *link)
 /* Connects, and goes on trying; before it, weights are only remembered. */
 void link_start(struct link *link);
 
+/* Answers that are here, while there is more to do: changes may be waiting for them. */
+void link_take(struct link *link);
+
 /* Probe this path, by its name; ways that changed take the place of those before. 0 or -ENOMEM. */
 int link_path(struct link *link, const struct sl_msg_path *message);
 void link_path_end(struct link *link, const struct sl_path_name *name);

@@ -181,6 +181,31 @@ static int member_at(const struct config_service *service, unsigned site)
 	return -1;
 }
 
+/*
+ * Of the i-th service that a site reports; NULL: it is not one of ours there. A site names the
+ * same in the same order again and again, so it is most often where it was.
+ */
+static struct state_member *place_of(struct state *state, unsigned site, size_t i, const char *name,
+				     struct state_service **service)
+{
+	const struct config *config = state->config;
+	struct state_place none = {},
+			   *place = i < STATE_PLACES ? &state->site[site].place[i] : &none;
+	int index = place->service, k = place->member;
+
+	if (index >= (int)config->services || k >= (int)config->service[index].sites ||
+	    config->service[index].site[k] != site ||
+	    strcmp(config->service[index].name, name) != 0) {
+		index = state_find_service(state, name);
+		k = index < 0 ? -1 : member_at(&config->service[index], site);
+		if (k < 0)
+			return NULL;
+		*place = (struct state_place){(uint16_t)index, (uint16_t)k};
+	}
+	*service = &state->service[index];
+	return &(*service)->member[k];
+}
+
 void state_site_report(struct state *state, unsigned site, const Suanlu__Report *report,
 		       double now_s, double measured_s, uint64_t received_ns)
 {
@@ -192,14 +217,14 @@ void state_site_report(struct state *state, unsigned site, const Suanlu__Report 
 	s->price_per_hour = report->price_per_hour;
 	s->pue = report->pue;
 	for (size_t i = 0; i < report->n_load; i++) {
-		int index = state_find_service(state, report->load[i]->service);
-		int k = index < 0 ? -1 : member_at(&state->config->service[index], site);
-		struct state_service *service = &state->service[index < 0 ? 0 : index];
+		struct state_service *service;
+		struct state_member *member =
+			place_of(state, site, i, report->load[i]->service, &service);
 
-		if (k < 0)
+		if (!member)
 			continue;
-		estimate_report(&service->member[k].estimate, report->load[i], now_s, measured_s,
-				valid_for_s(report), sent_per_s(&service->member[k], now_s));
+		estimate_report(&member->estimate, report->load[i], now_s, measured_s,
+				valid_for_s(report), sent_per_s(member, now_s));
 		service->dirty = true;
 		if (service->cause.arrived_ns == 0)
 			service->cause =
@@ -211,13 +236,12 @@ void state_site_report(struct state *state, unsigned site, const Suanlu__Report 
 void state_site_said(struct state *state, unsigned site, Suanlu__Report *report)
 {
 	for (size_t i = 0; i < report->n_load; i++) {
-		int index = state_find_service(state, report->load[i]->service);
-		int k = index < 0 ? -1 : member_at(&state->config->service[index], site);
-		struct state_member *member;
+		struct state_service *service;
+		struct state_member *member =
+			place_of(state, site, i, report->load[i]->service, &service);
 
-		if (k < 0)
+		if (!member)
 			continue;
-		member = &state->service[index].member[k];
 		suanlu__service_load__free_unpacked(member->said, NULL);
 		member->said = report->load[i];
 		report->load[i] = NULL;

@@ -15,6 +15,12 @@
 #include <suanlu/config.h>
 #include <suanlu/telemetry.pb-c.h>
 
+#define STATE_PLACES 32 /* more of a site's services are looked up by name each time */
+
+struct state_place {
+	uint16_t service, member;
+};
+
 struct state_site {
 	bool drained;
 	double delay_s;	   /* of the path there, one way: configured, then measured (ways.c) */
@@ -25,9 +31,10 @@ struct state_site {
 	double valid_until_s;
 	char label[SL_LABELS_MAX][SL_NAME_MAX]; /* what it says of itself */
 	unsigned labels;
-	double price_per_hour, pue;	    /* so too; 0: nothing */
-	uint32_t instance, instance_before; /* of its publisher; 0: not said */
-	double instance_s;		    /* since when it is this one */
+	double price_per_hour, pue;		/* so too; 0: nothing */
+	struct state_place place[STATE_PLACES]; /* of what it reported last, in that order */
+	uint32_t instance, instance_before;	/* of its publisher; 0: not said */
+	double instance_s;			/* since when it is this one */
 	uint64_t instance_conflicts;
 };
 
