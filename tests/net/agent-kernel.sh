@@ -95,8 +95,8 @@ lab_server_start a "$WORKERS" "$MEAN_MS" --scv 1
 # The same port in another namespace is another service, and must not be counted.
 lab_server_start b "$WORKERS" "$MEAN_MS" --scv 1
 lab_start client-b b "$LAB_TOOLS/client" load --rate 50 --seconds 25 --to 127.0.0.1
-measure "half load" 100 15
-measure "overload" 260 6
+measure "half load" 100 10
+measure "overload" 260 5
 
 # Without the right to load BPF: auto goes the other way and says so, kernel refuses.
 unprivileged() {

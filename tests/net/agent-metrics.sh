@@ -100,11 +100,12 @@ check "... and named once" "not once" says "dead: http://127.0.0.1:8001/dead: no
 while IFS='|' read -r what act text; do
     order chat file "$DATA/vllm-2.txt"
     lab_wait 5 "chat is well again" reported 'has("chat")' || true
+    before=$(grep -cF -- "$text" "$LAB_DIR/agent.err") || true # a slow machine has its own reasons
     # shellcheck disable=SC2086 # words are wanted
     order chat $act
     check "$what: left out of reports" "still reported" lab_wait 10 "" reported 'has("chat") | not'
-    check "$what: named once" "$(grep -F 'chat:' "$LAB_DIR/agent.err" | tail -n 2)" says "$text" 1
-    check "$what: harms nobody else" "not so" reported '.good.in_flight == 12 and has("web")'
+    check "$what: named once" "$(grep -F 'chat:' "$LAB_DIR/agent.err" | tail -n 2)" says "$text" $((before + 1))
+    check "$what: harms nobody else" "not so" lab_wait 3 "" reported '.good.in_flight == 12 and has("web")'
 done <<'END'
 hangs|hang|chat: http://127.0.0.1:8000/chat: no whole answer in time
 status 503|status 503|chat: http://127.0.0.1:8000/chat: HTTP status 503
