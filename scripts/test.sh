@@ -11,7 +11,7 @@ set -euo pipefail
 
 RELEASE=$LAB_TOP/build
 SANITIZE=$LAB_TOP/build-sanitize
-SANITIZED_TESTS=(config coexist reload reports restart announce-bird pmtu hostile bus-hostile)
+SANITIZED_TESTS=(config coexist reload reports restart announce-frr pmtu hostile bus-hostile)
 
 # Debian's DPDK and libxdp leave this to the end of the process.
 export LSAN_OPTIONS=suppressions=$LAB_TOP/tests/net/lsan.supp:print_suppressions=0

@@ -70,7 +70,8 @@ announce_edge_up() {
     lab_node_start edge
 }
 
-announce_cases() {
+# announce_comes DAEMON: its first announcement; bgp_edge_frr or bgp_edge_bird
+announce_comes() {
     LAB_USER=nobody LAB_ANNOUNCE='{table: main}'
     test_lab
     bgp_up
@@ -98,38 +99,55 @@ END
         check "the neighbour's request to $address is answered" "no answer" \
             lab_wait 3 "" answered "$address"
     done
+}
 
+announce_follows_drains() {
     seen "withdrawn: all sites drained" 1.5 bgp_lost drain_all
     check "show services says so" "yes" announced_is false
     sleep 1 # the least time between two announcements
     seen "announced: a site undrained" 1.5 bgp_learnt lab_cli edge undrain a
     lab_cli edge undrain b >/dev/null
+}
 
+# What only control decides, whichever the daemon
+announce_survives() {
     stays "all sites silent: the last routes and the announcement stay" 2 kill_agents
     lab_agent_start a
     lab_agent_start b
 
-    stays "kill -9 of control: the neighbour keeps them" 3 lab_stop control-edge KILL
+    stays "kill -9 of control: the neighbour keeps them" 1 lab_stop control-edge KILL
     check "requests are answered without control" "no answer" answered "$LAB_IPV4"
     lab_ip edge <<<"route add blackhole 198.51.100.98/32 proto 83"
-    stays "control takes them over" 4 lab_control_start edge
+    stays "control takes them over" 3 lab_control_start edge
     check "and cleans up what it does not want" "$(bgp_kernel_routes edge | tr '\n' ';')" \
         test "$(bgp_kernel_routes edge | wc -l)" = 2
     check_equal "withdrawals meanwhile" "$(changes)" 0
 
     lab_stop dataplane-edge KILL
-    stays "a restart of the dataplane does not show" 4 lab_dataplane_start edge
+    stays "a restart of the dataplane does not show" 3 lab_dataplane_start edge
     check_equal "withdrawals meanwhile" "$(changes)" 0
     seen "withdrawn: the dataplane is dead" 3.5 bgp_lost lab_stop dataplane-edge KILL
     seen "announced: it is back" 4.0 bgp_learnt lab_dataplane_start edge
 
     seen "withdrawn: the dataplane hangs" 5.0 bgp_lost kill -STOP "$(lab_pid dataplane-edge)"
     seen "announced: it goes on" 3.0 bgp_learnt kill -CONT "$(lab_pid dataplane-edge)"
+}
 
+announce_goes() {
     lab_ip edge <<<"route del blackhole $LAB_IPV4/32 proto 83"
     check "a route that somebody removed is put back" "it is not" lab_wait 3 "" eval \
         '[ "$(bgp_kernel_routes edge | wc -l)" = 2 ] && bgp_learnt'
     seen "withdrawn: control stops" 1.5 bgp_lost lab_stop control-edge
     check_equal "routes of ours after that" "$(bgp_kernel_routes edge)" ""
-    test_end
+}
+
+# announce_table LEARNT LOST: a table of their own, which the daemon has been told to read
+announce_table() {
+    LAB_ANNOUNCE='{table: 83}'
+    lab_config_edge optimal a b
+    seen "announced from a table of their own" 5.0 "$1" lab_control_start edge
+    check_equal "... and no other has them" "$(
+        ip -4 -n "$(lab_ns edge)" route show table 83 proto 83 | wc -l)$(
+        ip -4 -n "$(lab_ns edge)" route show table main proto 83 | wc -l)" 10
+    seen "... withdrawn: control stops" 1.5 "$2" lab_stop control-edge
 }
