@@ -39,32 +39,11 @@ static unsigned turns(const struct prober *prober)
 
 /* --- paths come and go --- */
 
-static uint64_t judged_from(const struct prober *prober, uint64_t now_ns)
-{
-	uint64_t newest_ns = 0;
-
-	for (unsigned i = 0; i < prober->slots; i++) {
-		const struct prober_session *s = prober->session[i];
-
-		if (s && s->path.shared->state == SL_PATH_ALIVE &&
-		    s->path.shared->heard_ns > newest_ns)
-			newest_ns = s->path.shared->heard_ns;
-	}
-	return path_judged_from(&prober->rule, newest_ns, prober->since_ns, now_ns);
-}
-
 static void arm(struct prober *prober)
 {
-	uint64_t at_ns = prober->due_ns, from_ns = judged_from(prober, clock_ns(CLOCK_MONOTONIC));
+	uint64_t at_ns = prober->judge_ns < prober->due_ns ? prober->judge_ns : prober->due_ns;
 	struct itimerspec when = {0};
 
-	for (unsigned i = 0; i < prober->slots; i++) {
-		const struct prober_session *s = prober->session[i];
-		uint64_t deadline_ns =
-			s ? path_deadline(&s->path, &prober->rule, from_ns) : UINT64_MAX;
-
-		at_ns = deadline_ns < at_ns ? deadline_ns : at_ns;
-	}
 	when.it_value.tv_sec = (time_t)(at_ns / SECOND_NS);
 	when.it_value.tv_nsec = (long)(at_ns % SECOND_NS);
 	timerfd_settime(prober->timer, TFD_TIMER_ABSTIME, &when, NULL);
@@ -349,17 +328,40 @@ static void send_turn(struct prober *prober, uint64_t now_ns)
 	probe_batch_send(&batch);
 }
 
+static uint64_t judged_from(const struct prober *prober, uint64_t now_ns)
+{
+	uint64_t newest_ns = 0;
+
+	for (unsigned i = 0; i < prober->slots; i++) {
+		const struct prober_session *s = prober->session[i];
+
+		if (s && s->path.shared->state == SL_PATH_ALIVE &&
+		    s->path.shared->heard_ns > newest_ns)
+			newest_ns = s->path.shared->heard_ns;
+	}
+	return path_judged_from(&prober->rule, newest_ns, prober->since_ns, now_ns);
+}
+
 /* What dies here takes no flow any more when this returns, but for the workers' present bursts. */
 static void judge(struct prober *prober, uint64_t now_ns)
 {
 	uint64_t from_ns = judged_from(prober, now_ns);
 	bool changed = false;
 
+	prober->judge_ns = UINT64_MAX;
 	for (unsigned i = 0; i < prober->slots; i++) {
 		struct prober_session *s = prober->session[i];
 		char name[SL_PATH_NAME_TEXT];
+		uint64_t deadline_ns;
+		bool differs;
 
-		if (!s || !path_judge(&s->path, &prober->rule, now_ns, from_ns))
+		if (!s)
+			continue;
+		differs = path_judge(&s->path, &prober->rule, now_ns, from_ns);
+		deadline_ns = path_deadline(&s->path, &prober->rule, from_ns);
+		if (deadline_ns < prober->judge_ns)
+			prober->judge_ns = deadline_ns;
+		if (!differs)
 			continue;
 		show_alive(prober, s, path_takes_flows(s->path.shared));
 		changed = true;
@@ -461,6 +463,7 @@ int prober_open(struct prober *prober, const struct config *config, const struct
 		.routes = routes,
 		.rule = {probes->dead_ms * 1000000ULL, probes->hold_ms * 1000000ULL,
 			 probes->hold_max_ms * 1000000ULL, probes->synchronised},
+		.judge_ns = UINT64_MAX,
 		.timer = -1,
 		.packets = -1,
 		.reflector = -1,

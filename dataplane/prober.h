@@ -42,6 +42,7 @@ struct prober {
 	struct prober_session *session[SL_PATHS_MAX];
 	unsigned next_slot; /* whose turn it is */
 	uint64_t due_ns;    /* of the next turn; 0: there is no path */
+	uint64_t judge_ns;  /* when a path's state may change next by time alone */
 	uint64_t since_ns;  /* we probe without a pause since then */
 };
 
