@@ -36,6 +36,13 @@ static void show_delay(const struct sl_path_slot *path, struct evbuffer *out)
 		sample(out, "delay_seconds", path, way_label[w], seconds(path->way[w].smoothed_ns));
 }
 
+static void show_current(const struct sl_path_slot *path, struct evbuffer *out)
+{
+	for (unsigned w = 0; w < SL_PATH_WAYS; w++)
+		sample(out, "delay_current_seconds", path, way_label[w],
+		       seconds(path->way[w].current_ns));
+}
+
 static void show_least(const struct sl_path_slot *path, struct evbuffer *out)
 {
 	for (unsigned w = 0; w < SL_PATH_WAYS; w++)
@@ -95,6 +102,7 @@ void metrics_paths(const struct control *control, struct evbuffer *out)
 		void (*show)(const struct sl_path_slot *path, struct evbuffer *out);
 	} families[] = {
 		{"delay_seconds", "gauge", "seconds", "Delay of a path, smoothed.", show_delay},
+		{"delay_current_seconds", "gauge", "seconds", "Of the last answer.", show_current},
 		{"delay_least_seconds", "gauge", "seconds", "Least of the last minutes.",
 		 show_least},
 		{"jitter_seconds", "gauge", "seconds", "Jitter, RFC 3550.", show_jitter},

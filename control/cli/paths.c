@@ -68,6 +68,9 @@ struct path_view path_view(const struct sl_path_slot *path)
 		.there_ms = ms(&there->smoothed_ns),
 		.back_ms = ms(&back->smoothed_ns),
 		.least_ms = ms(&there->least_ns),
+		.least_back_ms = ms(&back->least_ns),
+		.now_there_ms = ms(&there->current_ns),
+		.now_back_ms = ms(&back->current_ns),
 		.round_trip_ms = ms(&path->round_trip.current_ns),
 		.loss = decided ? __builtin_popcountll(path->recent) / (double)decided : NAN,
 		.age_ms = age_ms(path->heard_ns),
@@ -93,9 +96,11 @@ static json_t *number(double value)
 static json_t *json_row(const struct path_view *v)
 {
 	return json_pack(
-		"{ss, ss, ss, so, so, so, so, so, so, so, so, sI, sI, so, so, sI}", "path", v->name,
-		"state", v->state, "basis", v->basis, "there_ms", number(v->there_ms), "back_ms",
-		number(v->back_ms), "least_ms", number(v->least_ms), "round_trip_ms",
+		"{ss, ss, ss, so, so, so, so, so, so, so, so, so, so, so, sI, sI, so, so, sI}",
+		"path", v->name, "state", v->state, "basis", v->basis, "there_ms",
+		number(v->there_ms), "back_ms", number(v->back_ms), "now_there_ms",
+		number(v->now_there_ms), "now_back_ms", number(v->now_back_ms), "least_ms",
+		number(v->least_ms), "least_back_ms", number(v->least_back_ms), "round_trip_ms",
 		number(v->round_trip_ms), "jitter_there_ms", number(v->jitter_there_ms),
 		"jitter_back_ms", number(v->jitter_back_ms), "loss", number(v->loss), "age_ms",
 		number(v->age_ms), "sent", (json_int_t)v->sent, "answered", (json_int_t)v->answered,

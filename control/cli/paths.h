@@ -15,6 +15,7 @@ struct path_view {
 	char name[SL_PATH_NAME_TEXT];
 	const char *state, *basis;
 	double there_ms, back_ms, least_ms, jitter_there_ms, jitter_back_ms, round_trip_ms;
+	double now_there_ms, now_back_ms, least_back_ms;
 	double loss, age_ms;
 	uint64_t sent, answered, lost_there, lost_back, deaths;
 	bool which_way; /* it is known which way probes were lost */
