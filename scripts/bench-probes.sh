@@ -3,8 +3,9 @@
 #
 # bench-probes.sh [--json FILE] [--seconds N]: what it costs an edge to measure paths: processor time
 # of suanlu-dataplane with 0, 100 and 1,000 paths of 10 probes a second, no other traffic. "user" is
-# our own work. The rest is the kernel's: over veth the sender's system call takes each packet
-# all the way through the next hosts, which a network card does not.
+# our own work (by the kernel's ticks, so roughly), the rest the kernel's for our system calls. Over
+# veth a sender's system call would take each packet through the next hosts, too: the router has a
+# thread for that here (NAPI).
 #
 # FILE gets a list of {"paths", "answered_per_s", "core_percent", "user_percent", "us_per_probe"}.
 
@@ -75,13 +76,14 @@ measure() {
 }
 
 test_lab
+lab_in router sh -c 'ethtool -K e0 gro on && echo 1 >/sys/class/net/e0/threaded'
 lab_reflector_start a
 for paths in 0 100 1000; do
     measure "$paths"
 done | jq -s . >"$LAB_DIR/probes.json"
-jq -r '["PATHS", "ANSWERED/s", "CORE_%", "USER_%", "US/PROBE"], (.[] | [.paths, .answered_per_s, .core_percent,
-    .user_percent, .us_per_probe // "-"]) | @tsv' "$LAB_DIR/probes.json" | column -t
+jq -r '["PATHS", "ANSWERED/s", "CORE_%", "USER_%", "US/PROBE"], (.[] | [.paths, .answered_per_s,
+    (.core_percent, .user_percent, .us_per_probe // 0 | . * 100 | round / 100)]) | @tsv' "$LAB_DIR/probes.json" | column -t
 [ -z "$JSON" ] || cp "$LAB_DIR/probes.json" "$JSON"
-check_number "our own work for 100 paths of 10 probes a second, by that for 1,000" \
-    "$(jq '.[2] | .user_percent / .answered_per_s * 1000' "$LAB_DIR/probes.json")" "<=" 0.1 "% of a core"
+check_number "100 paths of 10 probes a second" "$(jq '.[1].core_percent' "$LAB_DIR/probes.json")" "<=" 1 \
+    "% of a core"
 test_end
