@@ -7,6 +7,7 @@
 #define IPV4_BYTES 20
 #define IPV6_BYTES 40
 #define FRAGMENT_BYTES 8
+#define ROUTING_TYPE_SRH 4
 
 static uint16_t load16(const uint8_t *from)
 {
@@ -72,14 +73,18 @@ static enum sl_verdict read_fragment(const uint8_t *at, struct header *header)
 	return PARSE_OK;
 }
 
-/* RFC 8200 section 4.1: hop-by-hop only first; RFC 5095: no way of its own that is not done. */
+/*
+ * RFC 8200 section 4.1: hop-by-hop only first; RFC 5095: no way of its own that is not done, but
+ * by segment routing (RFC 8754).
+ */
 static enum sl_verdict check_extension(const uint8_t *ip, uint32_t at, struct header *header)
 {
 	switch (header->protocol) {
 	case IPPROTO_HOPOPTS:
 		return at == IPV6_BYTES ? PARSE_OK : SL_VERDICT_BAD_HEADER;
 	case IPPROTO_ROUTING:
-		return ip[at + 3] == 0 ? PARSE_OK : SL_VERDICT_BAD_HEADER;
+		return ip[at + 2] == ROUTING_TYPE_SRH || ip[at + 3] == 0 ? PARSE_OK
+									 : SL_VERDICT_BAD_HEADER;
 	case IPPROTO_FRAGMENT:
 		return read_fragment(ip + at, header);
 	default:

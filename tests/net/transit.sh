@@ -38,6 +38,25 @@ broken() {
     rm -f "$LAB_DIR/hold.out" "$LAB_DIR/load.out"
 }
 
+way_mtu() {
+    lab_cli edge show neighbours --json | jq -c '[.neighbours[] | select(.references > 0 and
+        (.way | contains("fc00:f:0:e::1 > fc00:b:"))).mtu_bytes] | unique'
+}
+
+# narrow NAME: past the transit node packets of full size do not fit; it says so to the edge
+narrow() {
+    local address
+    ip -n "$(lab_ns client)" route flush cache # it may have learnt before
+    ip -n "$(lab_ns client)" -6 route flush cache
+    ip -n "$(lab_ns transit)" link set o1 mtu 1400
+    for address in "$LAB_IPV4" "[$LAB_IPV6]"; do
+        check_equal "$1: 4 MiB by $address over 1,400 bytes past the transit node" \
+            "$(lab_in client curl -s --max-time 10 -T "$LAB_DIR/upload" "http://$address/upload")" "$sum"
+    done
+    check_equal "$1: the edge knows the path MTU" "$(way_mtu)" "[1400]"
+    ip -n "$(lab_ns transit)" link set o1 mtu 1600
+}
+
 edge_up() {
     rm -rf "$LAB_DIR/edge"
     lab_config_edge nearest b
@@ -46,6 +65,8 @@ edge_up() {
 }
 
 test_lab
+head -c $((4 << 20)) /dev/urandom >"$LAB_DIR/upload"
+sum=$(b2sum -l 256 "$LAB_DIR/upload" | cut -d' ' -f1)
 LAB_PROBES='{interval_ms: 20, dead_ms: 300, hold_ms: 200, hold_max_ms: 400}'
 triangle_up
 lab_reflector_start a
@@ -63,6 +84,7 @@ check "ours: straight to b is 8 ms, over t 2 ms, and control knows" "$(delay_is 
     delay_is '. > 1.5 and . < 4'
 check "ours: the way was proposed by t's signed reports" "$(lab_cli edge show reports)" \
     jq -e '.reports.accepted > 10' <(lab_cli edge show reports --json)
+narrow ours
 hold
 kill -KILL "$(lab_pid dataplane-transit)"
 lab_stop dataplane-transit KILL
@@ -79,6 +101,7 @@ edge_up
 check "kernel: straight to b is 8 ms, over t 2 ms, and control knows" "$(delay_is .)" \
     lab_wait 10 "the delay over t" \
     delay_is '. > 1.5 and . < 4'
+narrow kernel
 hold
 echo "cut rt" >"$LAB_DIR/delayline2.fifo"
 lab_wait 5 "straight again" flows_take b
