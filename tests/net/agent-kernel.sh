@@ -55,7 +55,7 @@ measure() {
             -c "$LAB_DIR/agent-$source.yaml"
         lab_wait 5 "agent by $source" agent_ready "$source"
     done
-    lab_in a "$LAB_TOOLS/client" load --rate "$rate" --seconds "$seconds" --timeout 20000 \
+    lab_in a chrt --rr 1 "$LAB_TOOLS/client" load --rate "$rate" --seconds "$seconds" --timeout 20000 \
         --to 127.0.0.1 >"$LAB_DIR/client.out" 2>&1 || cat "$LAB_DIR/client.out"
     for source in kernel sockets; do
         lab_stop "agent-$source"
@@ -92,8 +92,8 @@ done
 lab_key edge
 lab_key a
 lab_server_start a "$WORKERS" "$MEAN_MS" --scv 1
-# A connection that waits because the machine has no turn for the server is service time to the
-# kernel, and not in the server's log.
+# A connection that waits because the machine has no turn for the server, or for the client's request,
+# is there for the kernel, and not in the server's log.
 chrt --all-tasks --rr -p 1 "$(lab_pid server-a)"
 # The same port in another namespace is another service, and must not be counted.
 lab_server_start b "$WORKERS" "$MEAN_MS" --scv 1
