@@ -59,18 +59,25 @@ static int find(const struct prober *prober, const struct sl_path_name *name)
 }
 
 /* What the path's state means for its ways. */
-static void show_alive(struct prober *prober, const struct prober_session *s, bool alive)
+static void show_path(struct prober *prober, const struct prober_session *s, enum target_path path)
 {
 	for (unsigned f = 0; f < SL_INNER_FAMILIES; f++)
 		if (s->target[f])
-			prober->routes->target[s->target[f]].dead = !alive;
+			prober->routes->target[s->target[f]].path = path;
+}
+
+static enum target_path path_of(const struct prober_session *s)
+{
+	if (path_takes_flows(s->path.shared))
+		return TARGET_ALIVE;
+	return s->path.shared->state == SL_PATH_HELD ? TARGET_HELD : TARGET_DEAD;
 }
 
 static void release(struct prober *prober, unsigned slot)
 {
 	struct prober_session *s = prober->session[slot];
 
-	show_alive(prober, s, true);
+	show_path(prober, s, TARGET_ALIVE);
 
 	for (unsigned f = 0; f < SL_INNER_FAMILIES; f++)
 		routes_way_release(prober->routes, s->target[f]);
@@ -143,7 +150,7 @@ static bool take_ways(struct prober *prober, struct prober_session *s,
 			return false;
 		}
 	}
-	show_alive(prober, s, true);
+	show_path(prober, s, TARGET_ALIVE);
 	for (unsigned f = 0; f < SL_INNER_FAMILIES; f++) {
 		routes_way_release(prober->routes, s->target[f]);
 		s->target[f] = (uint16_t)target[f];
@@ -213,7 +220,7 @@ enum sl_ack_status prober_path(struct prober *prober, const struct sl_msg_path *
 	if (!s)
 		return SL_ACK_FULL;
 	s->named = true;
-	show_alive(prober, s, path_takes_flows(s->path.shared));
+	show_path(prober, s, path_of(s));
 	routes_alive_changed(prober->routes);
 	if (prober->due_ns == 0)
 		prober->due_ns = prober->since_ns = clock_ns(CLOCK_MONOTONIC);
@@ -363,7 +370,7 @@ static void judge(struct prober *prober, uint64_t now_ns)
 			prober->judge_ns = deadline_ns;
 		if (!differs)
 			continue;
-		show_alive(prober, s, path_takes_flows(s->path.shared));
+		show_path(prober, s, path_of(s));
 		changed = true;
 		warnx("path %s: %s", sl_path_name_text(&s->path.shared->name, name),
 		      sl_path_state_text[s->path.shared->state]);

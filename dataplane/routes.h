@@ -54,12 +54,15 @@ struct member {
 };
 _Static_assert(sizeof(struct member) == 8, "member");
 
+/* Of the path that a target takes: held ones answer again and wait out their hold-down. */
+enum target_path { TARGET_ALIVE, TARGET_HELD, TARGET_DEAD };
+
 /* The main thread's side of a target; workers see its encap only. */
 struct target {
 	struct sl_via via;
 	uint8_t family; /* 4 or 6, of the inner packet */
 	uint32_t references;
-	bool dead;		 /* its path is: prober.c */
+	enum target_path path;	 /* prober.c */
 	uint16_t path_mtu_bytes; /* what a router on the way said; 0: nothing */
 	uint16_t path_mtu_s;	 /* for so long yet */
 	char next_hop[64];	 /* how it is reached now, or why not */
@@ -114,8 +117,8 @@ void routes_hello(struct routes *routes); /* a full update begins */
 void routes_sync(struct routes *routes);  /* it ends: withdraw what it did not name */
 
 /*
- * Targets were set dead or alive: pins of a dead candidate's flows hold no more and it gets no new
- * ones, until one of its ways is alive.
+ * Paths of targets changed: pins of a dead candidate's flows hold no more, and it gets no new ones
+ * until one of its ways is alive.
  */
 void routes_alive_changed(struct routes *routes);
 

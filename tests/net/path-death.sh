@@ -18,6 +18,11 @@ flows_leave_a() {
     lab_in client curl -s --max-time 2 "http://$LAB_IPV4/work" | jq -e '.site != "a"'
 }
 
+# Their other ends
+connections_at_a() {
+    lab_in a ss -Htn state established "sport = :$LAB_HOLD_PORT" | awk '{ print $4 }' | sort | xargs
+}
+
 test_lab
 LAB_PROBES='{interval_ms: 20, dead_ms: 300, hold_ms: 150, hold_max_ms: 3000}'
 PATH_WAIT_S=0.7
@@ -31,6 +36,13 @@ lab_start hold client "$LAB_TOOLS/client" hold --to "$LAB_IPV4" --to "$LAB_IPV6"
     --port "$LAB_HOLD_PORT" --connections 40 --interval 100 --timeout 3000 --seconds 600
 lab_wait 10 "connections at site a" lab_established a 40
 lab_start load client "$LAB_TOOLS/client" load --to "$LAB_IPV4" --rate 100 --timeout 2000 --seconds 600
+# All silent at once is a fault near by: flows stay where they are, when it comes and when it goes.
+before=$(connections_at_a)
+kill -STOP "$(lab_pid delayline)"
+lab_wait 5 "all paths dead" path_is c '.state == "dead"'
+kill -CONT "$(lab_pid delayline)"
+paths_alive a b c
+check_equal "all paths silent at once: connections at a are the same" "$(connections_at_a)" "$before"
 paths_watch
 for _ in 1 2; do
     path_kill ra a a path-death

@@ -36,9 +36,12 @@ static struct service make(const uint32_t weight[CANDIDATES], const uint32_t sta
 static void kill_targets(const char *dead)
 {
 	for (unsigned i = 0; i < ROUTES_TARGETS_MAX; i++)
-		routes.target[i].dead = false;
-	for (char *end; *dead; dead = end)
-		routes.target[strtoul(dead, &end, 10)].dead = true;
+		routes.target[i].path = TARGET_ALIVE;
+	for (char *end; *dead; dead = end) {
+		long target = strtol(dead, &end, 10); /* negative: held */
+
+		routes.target[labs(target)].path = target < 0 ? TARGET_HELD : TARGET_DEAD;
+	}
 }
 
 static void test_rules(void **state)
@@ -78,6 +81,35 @@ static void test_rules(void **state)
 		 {0, 0, 2}},
 		{"nobody left", "1 5 9", {7, 0, 3}, {1, 4, 2}, false, {0, 0, 0}, {7, 0, 3}},
 		{"only drained ones left", "1", {7, 0, 0}, {1, 0, 0}, false, {0, 0, 0}, {7, 0, 0}},
+		{"held: pins, no new flows",
+		 "-1",
+		 {7, 0, 3},
+		 {1, 4, 2},
+		 false,
+		 {0, 0, 0},
+		 {0, 0, 3}},
+		{"held is worse than alive",
+		 "-1",
+		 {7, 0, 3},
+		 {1, 4, 2},
+		 true,
+		 {1, 0, 0},
+		 {7, 0, 3}},
+		{"and better than dead", "1 -3", {7, 0, 3}, {1, 4, 2}, true, {1, 0, 0}, {0, 0, 3}},
+		{"all come back, none is used yet",
+		 "-1 5 -9",
+		 {7, 0, 3},
+		 {1, 4, 2},
+		 false,
+		 {0, 0, 0},
+		 {7, 0, 3}},
+		{"the first of them is used",
+		 "-1 -9",
+		 {7, 5, 3},
+		 {0, 0, 0},
+		 false,
+		 {0, 0, 0},
+		 {0, 5, 0}},
 		{"control excluded all", "", {0, 0, 0}, {0, 0, 0}, false, {0, 0, 0}, {0, 0, 0}},
 	};
 
