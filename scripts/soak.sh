@@ -174,12 +174,13 @@ in_rounds noise noise
 in_rounds configurations configurations
 in_rounds questions questions
 
-for ((second = 0; second < MINUTES * 60; second++)); do
-    sample "$second"
+began=$SECONDS
+while [ $((SECONDS - began)) -lt $((MINUTES * 60)) ]; do
+    sample $((SECONDS - began))
     for name in "${PROCESSES[@]}"; do
-        lab_alive "$name" || lab_fail "$name ended after $second s"
+        lab_alive "$name" || lab_fail "$name ended after $((SECONDS - began)) s"
     done
-    [ ! -t 2 ] || printf '\r%d of %d s, dataplane %d MiB ' "$second" $((MINUTES * 60)) \
+    [ ! -t 2 ] || printf '\r%d of %d s, dataplane %d MiB ' $((SECONDS - began)) $((MINUTES * 60)) \
         $(($(lab_memory_kb dataplane-edge Rss:) / 1024)) >&2
     sleep 1
 done

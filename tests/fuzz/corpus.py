@@ -53,6 +53,10 @@ def packets():
         'sid-srh': IPv6(src='fc00:e::1', dst=SID) / srh / four / udp,
         'sid-segments-left': IPv6(src='fc00:e::1', dst=SID) / IPv6ExtHdrSegmentRouting(
             addresses=[SID, 'fc00:a::1'], segleft=1, lastentry=1) / four / udp,
+        'sid-segments-wrong': IPv6(src='fc00:e::1', dst=SID) / IPv6ExtHdrSegmentRouting(
+            addresses=['fc00:a::1'], segleft=3, lastentry=0) / four / udp,
+        'sid-reduced': IPv6(src='fc00:e::1', dst=SID) / IPv6ExtHdrSegmentRouting(
+            addresses=['fc00:a::1'], segleft=1, lastentry=0) / four / udp,
         'esp6': IPv6(src=C6, dst=S6, nh=50) / b'12345678',
         'ttl1': IP(src=C4, dst=S4, ttl=1) / tcp,
     }
@@ -378,6 +382,11 @@ def configurations():
                ('{to: "[fc00::9]:7801", key: %s}' % keys['a'], 'site: c\n'), ('', ''),
                ('{to: "[fc00::9]:7801", key: %s}' % keys['a'], ''), ('{to: x, key: y}', 'site: c\n'),
                ('{key: %s}' % keys['a'], 'site: c\n'), ('{to: "[fc00::9]:7801"}', 'site: c\n')))},
+        **{'transits-' + str(n): ('edges:\n', 'transits: [%s]\nedges:\n' % transit) for n, transit in enumerate((
+            '{name: t, sid: "fc00:f::1"}', '{name: t}', '{sid: "fc00:f::1"}', '{name: a, sid: "fc00:f::1"}',
+            '{name: t, sid: "fc00:f::1", key: %s}' % keys['a'], '{name: t, sid: x, key: y}',
+            '{name: t, sid: "fc00:f::1"}, {name: t, sid: "fc00:f::2"}',
+            '{name: t, sid: "fc00:f::1", reflector: "fc00:f::9", key: %s}' % keys['a']))},
         'bus-none': ('metrics:\n', 'bus: {}\nmetrics:\n'),
         'node': ('node: edge1', 'node: ""'), 'no-node': ('node: edge1\n', ''),
         'unknown-key': ('steering:', 'sterring:'), 'twice': ('steering: optimal', 'node: b'),

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* An Ethernet frame, parsed and, if it is for a SID of ours, decapsulated and forwarded. */
+/*
+ * An Ethernet frame, parsed and, if it is for a SID or VNI of ours, decapsulated and forwarded, or
+ * advanced by a segment.
+ */
 #include "dataplane/decap.h"
 #include "fuzz.h"
 
@@ -11,11 +14,25 @@ static void check(const struct packet *packet, const uint8_t *frame, size_t byte
 	assert(packet->srh < packet->l4);
 }
 
+/* As worker_end.h does with what decap calls BAD_SEGMENTS. */
+static void advance(const struct decap_sids *sids, struct packet *packet, const uint8_t *frame,
+		    size_t bytes)
+{
+	struct packet again = *packet;
+
+	if (packet->data != frame || decap_advance(sids, packet) != PARSE_OK)
+		return;
+	check(packet, frame, bytes);
+	assert(parse(&again) == PARSE_OK);
+	assert(memcmp(again.key.destination, packet->key.destination, 16) == 0);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 {
 	static struct decap_sids sids;
 	uint8_t *frame = fuzz_copy(data, bytes);
 	struct packet packet = {.data = frame, .bytes = bytes};
+	enum sl_verdict verdict;
 
 	if (!sids.sids) {
 		decap_add(&sids, &(struct in6_addr){.s6_addr = {0xfc, 0, 0, 0xc}}, 48);
@@ -23,9 +40,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 	}
 	if (parse(&packet) == PARSE_OK) {
 		check(&packet, frame, bytes);
-		if (decap(&sids, &packet) == PARSE_OK)
+		verdict = decap(&sids, &packet);
+		if (verdict == PARSE_OK)
 			check(&packet, frame, bytes);
-		else
+		else if (verdict == SL_VERDICT_BAD_SEGMENTS)
+			advance(&sids, &packet, frame, bytes);
+		if (verdict != PARSE_OK)
 			packet.data = frame; /* not moved, or not to be forwarded */
 		if (packet.data != frame) {
 			parse_set_ecn(packet.data + packet.l3, bytes & 3);
