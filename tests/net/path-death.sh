@@ -23,6 +23,10 @@ connections_at_a() {
     lab_in a ss -Htn state established "sport = :$LAB_HOLD_PORT" | awk '{ print $4 }' | sort | xargs
 }
 
+other_deaths() {
+    lab_cli edge show paths --json | jq '[.paths[] | select(.path != "a").deaths] | add'
+}
+
 test_lab
 LAB_PROBES='{interval_ms: 20, dead_ms: 300, hold_ms: 150, hold_max_ms: 3000}'
 PATH_WAIT_S=0.7
@@ -58,9 +62,14 @@ check "control says so" "$(grep path "$LAB_DIR/control-edge.err")" \
 lab_stop control-edge KILL # nobody but the dataplane
 PATH_WAIT_S=1 path_kill ra a a path-death
 check_number "the same without control" "$(tail -n 1 "$LAB_DIR/path-death.ms")" "<=" 900 ms
-: >"$LAB_DIR/watch.out"
 check "new flows go elsewhere" "they do not" flows_leave_a
-sleep 0.3
+for _ in 1 2 3; do # a host so busy that the others seem dead too does not believe its probes
+    paths_alive b c
+    others=$(other_deaths)
+    : >"$LAB_DIR/watch.out"
+    sleep 0.3
+    [ "$(other_deaths)" != "$others" ] || break
+done
 check_number "packets into the dead path in 0.3 s, pinned flows included" "$(data_to_a)" "==" 0 packets
 died=$(date +%s%N)
 lab_delayline "join ra"
