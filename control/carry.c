@@ -192,6 +192,7 @@ static void carry_rates(struct demand *to, unsigned i, const struct demand *from
 		old = from->counters.first[before] + (unsigned)m;
 		to->member[index] = from->member[old];
 		to->total[index] = from->total[old];
+		to->closed[index] = from->closed[old];
 		to->counted[index] = from->counted[old];
 	}
 }

@@ -193,6 +193,7 @@ bool counters_member(const struct counters *counters, const struct config *confi
 		out->new_flows += __atomic_load_n(&m->new_flows, __ATOMIC_RELAXED);
 		out->packets += __atomic_load_n(&m->packets, __ATOMIC_RELAXED);
 		out->bytes += __atomic_load_n(&m->bytes, __ATOMIC_RELAXED);
+		out->closed_flows += __atomic_load_n(&m->closed_flows, __ATOMIC_RELAXED);
 	}
 	return true;
 }

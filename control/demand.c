@@ -10,6 +10,8 @@
 
 #define ELAPSED_MIN_S 0.001
 #define VALID_INTERVALS 10
+#define FLOWS_BYTES 26 /* two totals and tags, beside the name */
+#define FLOWS_BYTES_MAX 1100
 
 static int refuse(struct config_error *error, int code, const char *what, const char *why)
 {
@@ -73,8 +75,11 @@ int demand_open(struct demand *demand, struct state *state, const struct key *ke
 	demand->service = calloc(config->services + 1, sizeof(*demand->service));
 	demand->member = calloc(members + 1, sizeof(*demand->member));
 	demand->total = calloc(members + 1, sizeof(*demand->total));
+	demand->closed = calloc(members + 1, sizeof(*demand->closed));
+	demand->flows = calloc(members + 1, sizeof(*demand->flows));
 	demand->counted = calloc(members + 1, sizeof(*demand->counted));
-	if (!demand->service || !demand->member || !demand->total || !demand->counted)
+	if (!demand->closed || !demand->flows || !demand->service || !demand->member ||
+	    !demand->total || !demand->counted)
 		result = refuse(error, -ENOMEM, "demand", "no memory");
 	if (result == 0)
 		result = open_publisher(demand, key, bus, error);
@@ -89,6 +94,8 @@ void demand_close(struct demand *demand)
 	free(demand->path);
 	free(demand->report);
 	free(demand->counted);
+	free(demand->flows);
+	free(demand->closed);
 	free(demand->total);
 	free(demand->member);
 	free(demand->service);
@@ -96,31 +103,41 @@ void demand_close(struct demand *demand)
 	*demand = (struct demand){};
 }
 
-/* New flows of a member since the last sample; the first sight of it gives none. */
-static uint64_t member_delta(struct demand *demand, unsigned service, unsigned k)
+/*
+ * New flows of a member since the last sample, and what of its flows closed; the first sight of it
+ * gives none, but when control starts beside a dataplane that has flows already.
+ */
+static uint64_t member_delta(struct demand *demand, unsigned service, unsigned k, double now_s)
 {
 	unsigned index = demand->counters.first[service] + k;
 	struct sl_member_counters now;
-	uint64_t before = demand->total[index];
+	uint64_t before = demand->total[index], closed = demand->closed[index];
 	bool counted = demand->counted[index];
+	struct flows *flows = &demand->state->service[service].member[k].flows;
 
 	demand->counted[index] =
 		counters_member(&demand->counters, demand->config, service, k, &now);
 	demand->total[index] = now.new_flows;
-	if (!demand->counted[index] || !counted || now.new_flows < before)
+	demand->closed[index] = now.closed_flows;
+	if (demand->counted[index] && !counted && flows->tick_s == 0)
+		flows->open += (double)now.new_flows - (double)now.closed_flows;
+	if (!demand->counted[index] || !counted || now.new_flows < before ||
+	    now.closed_flows < closed)
 		return 0;
+	state_count(demand->state, service, k, now_s, now.new_flows - before,
+		    now.closed_flows - closed);
 	return now.new_flows - before;
 }
 
 /* elapsed_s 0: only where the totals stand now. */
-static void sample_service(struct demand *demand, unsigned i, double elapsed_s)
+static void sample_service(struct demand *demand, unsigned i, double now_s, double elapsed_s)
 {
 	struct state_service *service = &demand->state->service[i];
 	uint64_t flows = 0;
 
 	for (unsigned k = 0; k < demand->config->service[i].sites; k++) {
 		struct rate *rate = &demand->member[demand->counters.first[i] + k];
-		uint64_t delta = member_delta(demand, i, k);
+		uint64_t delta = member_delta(demand, i, k, now_s);
 
 		if (elapsed_s > 0)
 			rate_count(rate, delta, elapsed_s);
@@ -149,8 +166,33 @@ void demand_sample(struct demand *demand, double now_s)
 	/* Without a dataplane nothing is known of demand, and of another file only from its
 	 * second reading on: the last rates stay. */
 	for (unsigned i = 0; demand->counters.map && i < demand->config->services; i++)
-		sample_service(demand, i, now_s > demand->counting_s ? elapsed_s : 0);
+		sample_service(demand, i, now_s, now_s > demand->counting_s ? elapsed_s : 0);
+	state_tick(demand->state, now_s);
 	demand->sampled_s = now_s;
+}
+
+/* Sites that got flows, as many as fit beside each other into a datagram. */
+static size_t tell_flows(struct demand *demand, unsigned service)
+{
+	const struct config_service *s = &demand->config->service[service];
+	unsigned first = demand->counters.first[service];
+	size_t told = 0, bytes = 0;
+
+	for (unsigned k = 0; k < s->sites; k++) {
+		const char *site = demand->config->site[s->site[k]].name;
+		uint64_t sent = demand->total[first + k];
+
+		if (sent == 0 || !demand->counted[first + k])
+			continue;
+		bytes += strlen(site) + FLOWS_BYTES;
+		if (bytes > FLOWS_BYTES_MAX)
+			break;
+		/* Pins may be older than the counters: then more close than were sent. */
+		uint64_t closed = demand->closed[first + k];
+		demand->flows[first + told++] =
+			(struct sl_site_flows){site, sent, closed < sent ? closed : sent};
+	}
+	return told;
 }
 
 void demand_publish(struct demand *demand)
@@ -170,6 +212,8 @@ void demand_publish(struct demand *demand)
 			.service = config->service[i].name,
 			.new_flows_per_s = demand->state->service[i].demand_per_s,
 			.new_flows = demand->state->service[i].flows,
+			.site = &demand->flows[demand->counters.first[i]],
+			.sites = tell_flows(demand, i),
 		};
 	/* A site that is cut off from here gets nothing from here, as one that is drained. */
 	for (unsigned i = 0; i < config->sites; i++)

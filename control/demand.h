@@ -17,11 +17,13 @@ struct demand {
 	struct rate *service; /* by service */
 	struct rate *member;  /* by counters.first[service] + member */
 	uint64_t *total;      /* new flows of each member at the last sample */
+	uint64_t *closed;     /* and closed ones */
 	bool *counted;	      /* total is valid */
 	double sampled_s;     /* 0: never */
 	double counting_s;    /* first reading of the counters file of now; 0: there is none */
 	struct sl_publisher *publisher; /* NULL: there are no other edges */
 	struct sl_demand *report;
+	struct sl_site_flows *flows; /* by member */
 	struct sl_path *path;
 	bool publish_failed; /* told */
 };

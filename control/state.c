@@ -8,6 +8,9 @@
 #define VALID_MS 500 /* telemetry.proto: what 0 stands for */
 #define EDGE_VALIDITIES 5
 #define MEAN_FROM_S 0.25
+#define SEEN_S 10.0	/* whether closes are seen is judged over about so long, */
+#define SEEN_LEAST 20.0 /* by as many at least, */
+#define SEEN_PART 0.5	/* and this part of what is sent: a dead site's never close */
 
 static int name_add(struct hsearch_data *names, const char *name, unsigned index)
 {
@@ -43,6 +46,7 @@ static int open_sites(struct state *state)
 static int open_services(struct state *state)
 {
 	const struct config *config = state->config;
+	unsigned members = 0;
 
 	state->service = calloc(config->services + 1, sizeof(*state->service));
 	if (!state->service || !hcreate_r(config->services * 2 + 1, &state->service_names))
@@ -54,6 +58,8 @@ static int open_services(struct state *state)
 		state->service[i].member = member;
 		if (!member || name_add(&state->service_names, service->name, i) < 0)
 			return -ENOMEM;
+		state->service[i].first = members;
+		members += service->sites;
 		for (unsigned k = 0; k < service->sites; k++)
 			estimate_init(&member[k].estimate, config->site[service->site[k]].servers);
 	}
@@ -63,7 +69,10 @@ static int open_services(struct state *state)
 static int open_edges(struct state *state)
 {
 	const struct config *config = state->config;
+	unsigned members = 0;
 
+	for (unsigned i = 0; i < config->services; i++)
+		members += config->service[i].sites;
 	state->edge = calloc(config->edges + 1, sizeof(*state->edge));
 	if (!state->edge)
 		return -ENOMEM;
@@ -74,7 +83,8 @@ static int open_edges(struct state *state)
 		edge->demand_per_s = calloc(config->services + 1, sizeof(double));
 		edge->delay_s = calloc(config->sites + 1, sizeof(double));
 		edge->delay_at_s = calloc(config->sites + 1, sizeof(double));
-		if (!edge->demand_per_s || !edge->delay_s || !edge->delay_at_s)
+		edge->count = calloc(members + 1, sizeof(*edge->count));
+		if (!edge->count || !edge->demand_per_s || !edge->delay_s || !edge->delay_at_s)
 			return -ENOMEM;
 		for (unsigned k = 0; k < config->sites; k++)
 			edge->delay_at_s[k] = -1;
@@ -122,6 +132,7 @@ void state_close(struct state *state)
 {
 	for (unsigned i = 0; state->edge && i < state->config->edges; i++) {
 		free(state->edge[i].demand_per_s);
+		free(state->edge[i].count);
 		free(state->edge[i].delay_s);
 		free(state->edge[i].delay_at_s);
 	}
@@ -226,6 +237,7 @@ void state_site_report(struct state *state, unsigned site, const Suanlu__Report 
 		estimate_report(&member->estimate, report->load[i], now_s, measured_s,
 				valid_for_s(report), sent_per_s(member, now_s));
 		service->dirty = true;
+		flows_compare(&member->flows, &member->estimate);
 		if (service->cause.arrived_ns == 0)
 			service->cause =
 				(struct reaction_cause){received_ns, (uint64_t)(measured_s * 1e9)};
@@ -248,6 +260,51 @@ void state_site_said(struct state *state, unsigned site, Suanlu__Report *report)
 	}
 }
 
+static void count(struct state_service *service, unsigned k, struct flows_edge *edge, double now_s,
+		  double path_s, uint64_t sent, uint64_t closed)
+{
+	flows_count(&service->member[k].flows, edge, now_s, path_s, sent, closed);
+	service->sent += (double)sent;
+	service->closed += (double)closed;
+}
+
+void state_count(struct state *state, unsigned service, unsigned member, double now_s,
+		 uint64_t sent, uint64_t closed)
+{
+	struct state_service *s = &state->service[service];
+	unsigned site = state->config->service[service].site[member];
+
+	count(s, member, &s->member[member].counted, now_s, state->site[site].delay_s, sent,
+	      closed);
+}
+
+static void take_counts(struct state *state, unsigned edge, unsigned index,
+			const Suanlu__ServiceDemand *demand, double now_s)
+{
+	struct state_service *service = &state->service[index];
+
+	for (size_t i = 0; i < demand->n_site; i++) {
+		const Suanlu__SiteFlows *told = demand->site[i];
+		int site = state_find_site(state, told->site);
+		int k = site < 0 ? -1 : member_at(&state->config->service[index], (unsigned)site);
+
+		if (k < 0)
+			continue;
+		struct state_count *before = &state->edge[edge].count[service->first + (unsigned)k];
+		double path_s = state_edge_delay_s(state, edge, (unsigned)site, now_s);
+		/* Totals that went backwards are of an edge that started again. */
+		if (before->edge.at_s == 0)
+			service->member[k].flows.open += (double)told->sent - (double)told->closed;
+		else if (told->sent >= before->sent && told->closed >= before->closed &&
+			 isfinite(path_s))
+			count(service, (unsigned)k, &before->edge, now_s, path_s,
+			      told->sent - before->sent, told->closed - before->closed);
+		before->edge.at_s = now_s;
+		before->sent = told->sent;
+		before->closed = told->closed;
+	}
+}
+
 void state_edge_report(struct state *state, unsigned edge, const Suanlu__Report *report,
 		       double now_s)
 {
@@ -258,8 +315,10 @@ void state_edge_report(struct state *state, unsigned edge, const Suanlu__Report 
 	for (size_t i = 0; i < report->n_demand; i++) {
 		int service = state_find_service(state, report->demand[i]->service);
 
-		if (service >= 0)
-			e->demand_per_s[service] = report->demand[i]->new_flows_per_s;
+		if (service < 0)
+			continue;
+		e->demand_per_s[service] = report->demand[i]->new_flows_per_s;
+		take_counts(state, edge, (unsigned)service, report->demand[i], now_s);
 	}
 	for (size_t i = 0; i < report->n_path; i++) {
 		int site = state_find_site(state, report->path[i]->site);
@@ -315,6 +374,31 @@ bool state_link_lives(const struct state_transit *transit, const struct state_li
 		      double now_s)
 {
 	return link->delay_s > 0 && now_s - link->at_s <= EDGE_VALIDITIES * transit->valid_for_s;
+}
+
+static void tick_service(struct state *state, unsigned index, double now_s)
+{
+	const struct config_service *config = &state->config->service[index];
+	struct state_service *service = &state->service[index];
+	bool seen = service->closed > SEEN_LEAST && service->closed > SEEN_PART * service->sent;
+
+	for (unsigned k = 0; k < config->sites; k++) {
+		struct state_member *member = &service->member[k];
+		double path_s = state->site[config->site[k]].delay_s;
+		double elapsed_s = now_s - member->flows.tick_s;
+
+		if (k == 0) {
+			service->sent *= exp(-elapsed_s / SEEN_S);
+			service->closed *= exp(-elapsed_s / SEEN_S);
+		}
+		flows_tick(&member->flows, &member->estimate, now_s, path_s, seen);
+	}
+}
+
+void state_tick(struct state *state, double now_s)
+{
+	for (unsigned i = 0; i < state->config->services; i++)
+		tick_service(state, i, now_s);
 }
 
 enum estimate_state state_site_state(const struct state *state, unsigned site, double now_s)

@@ -8,7 +8,7 @@
  */
 #pragma once
 
-#include "model/estimate.h"
+#include "model/flows.h"
 #include "reaction.h"
 #include <search.h>
 #include <stdbool.h>
@@ -43,7 +43,9 @@ struct state_member {
 	struct estimate estimate;
 	double own_per_s;    /* new flows that this node sends there */
 	double others_per_s; /* the same of the other edges, by their demand and our solution */
-	double sent;	     /* integral of both; routes.c */
+	struct flows flows;
+	struct flows_edge counted;	/* of this node */
+	double sent;			/* integral of both; routes.c */
 	double sent_before, reported_s; /* at the last report; 0: none yet */
 	Suanlu__ServiceLoad *said;	/* the site's last word on it; NULL: none. Owned. */
 };
@@ -52,6 +54,8 @@ struct state_service {
 	double demand_per_s; /* this node's new flows */
 	uint64_t flows;	     /* total since start */
 	struct state_member *member;
+	unsigned first;		     /* of its members in state_edge.count */
+	double sent, closed;	     /* flows of all edges and members, of the last seconds */
 	bool dirty;		     /* a report came since its routes were last solved */
 	struct reaction_cause cause; /* the first of those */
 };
@@ -60,8 +64,12 @@ struct state_edge {
 	double last_report_s; /* negative: never */
 	double valid_for_s;
 	double *demand_per_s; /* by service */
-	double *delay_s;      /* by site */
-	double *delay_at_s;   /* when it said so; negative: never */
+	struct state_count {
+		uint64_t sent, closed;
+		struct flows_edge edge;
+	} * count;	    /* by service and member: totals that it told last */
+	double *delay_s;    /* by site */
+	double *delay_at_s; /* when it said so; negative: never */
 };
 
 #define STATE_LINKS_MAX 256 /* of a transit node; more are not listened to */
@@ -112,6 +120,13 @@ void state_transit_report(struct state *state, unsigned transit, const Suanlu__R
 /* Does a link of it count: was it said so lately? */
 bool state_link_lives(const struct state_transit *transit, const struct state_link *link,
 		      double now_s);
+
+/* Flows of a member since this node last counted. */
+void state_count(struct state *state, unsigned service, unsigned member, double now_s,
+		 uint64_t sent, uint64_t closed);
+
+/* All counts are up to now: brings what is known of flows there. Once an interval. */
+void state_tick(struct state *state, double now_s);
 
 enum estimate_state state_site_state(const struct state *state, unsigned site, double now_s);
 

@@ -72,6 +72,8 @@ static inline bool settle_pinned(struct worker *w, struct burst *b, struct passi
 	member = member_of(w, hit.member);
 	if (unlikely(!pin_holds(&member, p->service, p->tcp_flags)))
 		return false;
+	if (unlikely(p->tcp_flags & (PIN_FIN | PIN_RST)) && hit.state != PIN_CLOSING)
+		w->counters->member[hit.member].closed_flows++;
 	pin_use(&hit, p->tcp_flags, b->now_s);
 	settle(w, p, &member, hit.member);
 	return true;

@@ -133,9 +133,7 @@ static const struct argp simulate_argp = {
 	.doc = "Simulates a network of edges and sites, with the model, solver and choice of the "
 	       "product and with other ways to steer, request by request. The same seed gives the "
 	       "same figures.\vPolicies: nearest, random, static, least-loaded, power-of-two, "
-	       "load-interpretation, lsq, prequal, waterfall, oracle, suanlu, suanlu-pair.\n"
-	       "suanlu is the product; suanlu-pair an experiment that its worker does not do "
-	       "yet, the better of two draws.\n"
+	       "load-interpretation, lsq, prequal, waterfall, oracle, suanlu (the product).\n"
 	       "control/simulate/scenario.h describes SCENARIO.yaml; tests/data has examples.",
 	.children = children,
 };

@@ -15,6 +15,9 @@
 #define SCV_MAX 100.0
 #define ROLL_STEPS 16
 #define ROLL_MAX_S 5.0
+#define HOLD_S 2.0     /* a report's mean service time reaches back so long */
+#define SLOW_MOST 50.0 /* as slow as counts can make it: nobody goes there any more */
+#define AGE_LEAST_S 1e-4
 #define FADE_S 1.0
 #define FADE_DRAINS 2
 
@@ -27,6 +30,8 @@ void estimate_init(struct estimate *estimate, uint32_t servers_max)
 		.scv_service = 1,
 		.last_report_s = -1,
 		.inflow_per_s = -1,
+		.counted_at_s = -1,
+		.slowed_at_s = -HOLD_S,
 	};
 }
 
@@ -168,12 +173,15 @@ static double service_jump(const struct estimate *estimate, const Suanlu__Servic
  * that is many of its own standard errors off is believed at once.
  */
 static void take_service(struct estimate *estimate, const Suanlu__ServiceLoad *load,
-			 double interval_s)
+			 double interval_s, double measured_at_s)
 {
 	double flows = completions_since(estimate, load, interval_s), jump = 0, weight = 1;
 
 	if (!(load->service_time_s > 0))
 		return;
+	estimate->reported_s = load->service_time_s;
+	if (measured_at_s < estimate->slowed_at_s + HOLD_S)
+		return; /* its mean is still of before */
 	if (load->completions == 0 && !(load->completions_per_s > 0)) {
 		/* it counts no flows: what it says is all there is */
 		weight = estimate->service_time_s > 0 ? gain(interval_s) : 1;
@@ -195,6 +203,15 @@ static void take_scv(struct estimate *estimate, const Suanlu__ServiceLoad *load,
 						   estimate->scv_service);
 }
 
+/* It is back from a silence: what counts made of that is over. */
+static void forget_speed(struct estimate *estimate)
+{
+	if (estimate->slowed_at_s > -HOLD_S && estimate->reported_s > 0)
+		estimate->service_time_s = estimate->reported_s;
+	estimate->slowed_at_s = -HOLD_S;
+	estimate->returns++;
+}
+
 void estimate_report(struct estimate *estimate, const Suanlu__ServiceLoad *load, double now_s,
 		     double measured_at_s, double valid_for_s, double sent_per_s)
 {
@@ -203,7 +220,9 @@ void estimate_report(struct estimate *estimate, const Suanlu__ServiceLoad *load,
 
 	if (interval_s < 0)
 		return;
-	take_service(estimate, load, interval_s);
+	if (!first && measured_at_s > estimate->valid_until_s)
+		forget_speed(estimate);
+	take_service(estimate, load, interval_s, measured_at_s);
 	take_scv(estimate, load, interval_s);
 	take_rates(estimate, load, interval_s, fmax(0, sent_per_s));
 	estimate->servers = estimate->servers_max;
@@ -218,12 +237,27 @@ void estimate_report(struct estimate *estimate, const Suanlu__ServiceLoad *load,
 	estimate->valid_until_s = measured_at_s + valid_for_s;
 }
 
-double estimate_flows_now(const struct estimate *estimate, const struct queue *queue, double now_s)
+void estimate_slowed(struct estimate *estimate, double service_time_s, double now_s)
 {
-	double age_s = fmax(0, now_s - estimate->measured_at_s);
+	estimate->service_time_s = service_time_s;
+	if (estimate->reported_s > 0)
+		estimate->service_time_s = fmin(service_time_s, SLOW_MOST * estimate->reported_s);
+	estimate->service_flows = SERVICE_WINDOW;
+	estimate->slowed_at_s = now_s;
+}
+
+void estimate_recovers(struct estimate *estimate, double part)
+{
+	if (estimate->reported_s > 0)
+		estimate->service_time_s +=
+			part * (estimate->reported_s - estimate->service_time_s);
+}
+
+/* Servers that are free fill towards the offered load; a queue grows and drains. */
+static double roll(const struct estimate *estimate, const struct queue *queue, double flows,
+		   double age_s)
+{
 	double servers = estimate->servers;
-	/* who lets flows wait is busy, whatever it counts as in flight */
-	double flows = estimate->queued > 0 ? servers + estimate->queued : estimate->in_flight;
 	double inflow =
 		estimate->inflow_per_s >= 0 ? estimate->inflow_per_s : estimate->arrivals_per_s;
 	double step_s = fmin(age_s, ROLL_MAX_S) / ROLL_STEPS;
@@ -238,16 +272,63 @@ double estimate_flows_now(const struct estimate *estimate, const struct queue *q
 	return flows;
 }
 
+/* How old what is known of the flows is, as far as it matters: two sources are younger than one. */
+static double flows_age_s(const struct estimate *estimate, double now_s, double *reported,
+			  double *counted)
+{
+	*reported = 1 / fmax(now_s - estimate->measured_at_s, AGE_LEAST_S);
+	*counted = 0;
+	if (estimate->last_report_s < 0)
+		*reported = 0;
+	if (estimate->counted_at_s >= 0)
+		*counted = 1 / fmax(now_s - estimate->counted_at_s, AGE_LEAST_S);
+	return 1 / (*reported + *counted);
+}
+
+double estimate_flows_now(const struct estimate *estimate, const struct queue *queue, double now_s)
+{
+	/* who lets flows wait is busy, whatever it counts as in flight */
+	double flows = estimate->queued > 0 ? (double)estimate->servers + estimate->queued
+					    : estimate->in_flight;
+	double reported, counted, sum = 0;
+	double age_s = flows_age_s(estimate, now_s, &reported, &counted);
+
+	if (reported > 0)
+		sum += reported * roll(estimate, queue, flows, 1 / reported);
+	if (counted > 0)
+		sum += counted * roll(estimate, queue, estimate->counted, 1 / counted);
+	return sum * age_s;
+}
+
+/* E max(0, X) of a normal X. */
+static double mean_above_zero(double mean, double deviation)
+{
+	double z = mean / deviation;
+
+	return deviation * exp(-z * z / 2) / sqrt(2 * M_PI) + mean * erfc(-z / M_SQRT2) / 2;
+}
+
+double estimate_wait_s(const struct estimate *estimate, const struct queue *queue, double now_s)
+{
+	double flows = estimate_flows_now(estimate, queue, now_s), reported, counted;
+	double age_s = flows_age_s(estimate, now_s, &reported, &counted);
+	/* What comes and goes in that time; of free servers it is forgotten as flows end. */
+	double spread = -expm1(-2 * age_s / queue->service_time_s) * fmax(1, flows);
+	double over = flows + 1 - estimate->servers;
+
+	return mean_above_zero(over, sqrt(spread)) / queue_capacity_per_s(queue);
+}
+
 /*
- * Seconds to drain what waits. The older the report, the less it says, but of a long queue for
+ * Seconds to drain what waits. The older it is, the less is known, but of a long queue for
  * longer than of a short one: until that one would have drained.
  */
 static double backlog_s(const struct estimate *estimate, const struct queue *queue, double now_s)
 {
-	double age_s = fmax(0, now_s - estimate->measured_at_s);
+	double reported, counted, age_s = flows_age_s(estimate, now_s, &reported, &counted);
 	double waiting = estimate_flows_now(estimate, queue, now_s) - estimate->servers;
 	double capacity = queue_capacity_per_s(queue);
-	double worth_s = FADE_S + FADE_DRAINS * estimate->queued / capacity;
+	double worth_s = FADE_S + FADE_DRAINS * fmax(0, waiting) / capacity;
 
 	return fmax(0, waiting) / capacity * exp(-age_s / worth_s);
 }
@@ -263,11 +344,12 @@ struct queue estimate_queue(const struct estimate *estimate, double now_s)
 		.servers = estimate->servers,
 		.service_time_s =
 			estimate->service_time_s > 0 ? estimate->service_time_s : SERVICE_NOMINAL_S,
-		.scv = (1 + estimate->scv_service) / 2, /* arrivals: Poisson */
+		/* arrivals: Poisson, but evened out */
+		.scv = ESTIMATE_EVENED * (1 + estimate->scv_service) / 2,
 		.cap = QUEUE_CAP,
 	};
 
-	if (estimate_state(estimate, now_s) == ESTIMATE_FRESH)
+	if (estimate_state(estimate, now_s) == ESTIMATE_FRESH || estimate->counted_at_s >= 0)
 		queue.backlog_s = backlog_s(estimate, &queue, now_s);
 	return queue;
 }

@@ -16,6 +16,12 @@
 #include <stdint.h>
 #include <suanlu/telemetry.pb-c.h>
 
+/*
+ * Erlang-C is of sites that are left to chance. Edges that choose by queues (the better of two
+ * draws, backlog in the marginal) even these out: what waits is about this part of it.
+ */
+#define ESTIMATE_EVENED 0.3
+
 enum estimate_state {
 	ESTIMATE_NEVER,	 /* no report yet */
 	ESTIMATE_FRESH,	 /* last report within its validity */
@@ -36,6 +42,12 @@ struct estimate {
 	double arrivals_per_s, background_per_s; /* smoothed */
 	double flows;				 /* in flight and queued, smoothed */
 	double inflow_per_s; /* set by its owner: what goes there now; negative: as reported */
+	/* by what edges counted (flows.h) */
+	double counted;	     /* flows there; means nothing if counted_at_s is negative */
+	double counted_at_s; /* in site time; negative: not counted */
+	double reported_s;   /* mean service time as reported, whatever counts say; 0: unknown */
+	unsigned returns;    /* from silences */
+	double slowed_at_s;  /* counts set the service time then; negative: never */
 	/* bookkeeping of estimate.c */
 	double service_flows;		  /* how many are in the mean service time */
 	double sent_per_s;		  /* at the last report */
@@ -66,11 +78,24 @@ enum estimate_state estimate_state(const struct estimate *estimate, double now_s
 struct queue estimate_queue(const struct estimate *estimate, double now_s);
 
 /*
- * Flows at the site now: the reported number moved over the report's age. Servers that are free
- * fill towards the offered load as fast as flows end; a queue grows by what comes and drains by
- * what all servers finish. queue: of estimate_queue; its backlog_s is not used.
+ * Flows at the site now: the reported number and the counted one, each moved over its age and
+ * weighed by it. Servers that are free fill towards the offered load as fast as flows end; a queue
+ * grows by what comes and drains by what all servers finish. queue: of estimate_queue; its
+ * backlog_s is not used.
  */
 double estimate_flows_now(const struct estimate *estimate, const struct queue *queue, double now_s);
+
+/* Counts show that the site works otherwise than it said: believed until reports are of later. */
+void estimate_slowed(struct estimate *estimate, double service_time_s, double now_s);
+
+/* Nothing shows that any more: by this part back to what is reported. */
+void estimate_recovers(struct estimate *estimate, double part);
+
+/*
+ * The wait that one more flow meets there, of the flows predicted now and how wrong that may be:
+ * E max(0, N + 1 - servers) / capacity for normal N.
+ */
+double estimate_wait_s(const struct estimate *estimate, const struct queue *queue, double now_s);
 
 /* Mean response as the site's reports have it, by Little's law; NaN: nothing arrives. */
 double estimate_response_s(const struct estimate *estimate);

@@ -6,19 +6,10 @@
 #define WATERFALL_FULL 0.8 /* of the servers busy: the next one's turn */
 
 const struct policy *const policies[] = {
-	&policy_nearest,
-	&policy_random,
-	&policy_static,
-	&policy_least_loaded,
-	&policy_power_of_two,
-	&policy_load_interpretation,
-	&policy_lsq,
-	&policy_prequal,
-	&policy_waterfall,
-	&policy_oracle,
-	&policy_suanlu,
-	&policy_suanlu_pair,
-	NULL,
+	&policy_nearest,      &policy_random,	    &policy_static,
+	&policy_least_loaded, &policy_power_of_two, &policy_load_interpretation,
+	&policy_lsq,	      &policy_prequal,	    &policy_waterfall,
+	&policy_oracle,	      &policy_suanlu,	    NULL,
 };
 
 const struct policy *policy_find(const char *name)
@@ -27,12 +18,6 @@ const struct policy *policy_find(const char *name)
 		if (strcmp(policies[i]->name, name) == 0)
 			return policies[i];
 	return NULL;
-}
-
-double policy_tick_s(const struct world *world)
-{
-	return world->policy->tick_s > 0 ? world->policy->tick_s
-					 : world->scenario->telemetry.demand_s;
 }
 
 /* Mean work time as the site said, else as configured. */

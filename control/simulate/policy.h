@@ -33,9 +33,9 @@ struct view {
 
 struct policy {
 	const char *name;
-	const char *note; /* for the legend; NULL: the name says it */
-	double tick_s;	  /* demand interval; 0: the scenario's */
-	bool by_reports;  /* its results depend on the telemetry interval */
+	const char *note;   /* for the legend; NULL: the name says it */
+	bool counts_closes; /* world_closed() */
+	bool by_reports;    /* its results depend on the telemetry interval */
 	int (*open)(struct world *world);
 	void (*close)(struct world *world);
 	unsigned (*choose)(struct world *world, unsigned edge); /* of a new request now */
@@ -47,14 +47,12 @@ struct policy {
 
 extern const struct policy policy_nearest, policy_random, policy_static, policy_least_loaded,
 	policy_power_of_two, policy_load_interpretation, policy_lsq, policy_prequal,
-	policy_waterfall, policy_oracle, policy_suanlu, policy_suanlu_pair;
+	policy_waterfall, policy_oracle, policy_suanlu;
 
 /* All of them, in the order of tables; NULL ends it. */
 extern const struct policy *const policies[];
 const struct policy *policy_find(const char *name); /* NULL: there is none */
 
-/* How often the policy in use counts demand. */
-double policy_tick_s(const struct world *world);
 /* Path delay and response of one more request where there are `present`, in seconds. */
 double policy_expected_s(const struct world *world, unsigned edge, unsigned site, double present);
 /* The site with the least cost among usable ones; ties go to a random one of them. */

@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * suanlu is the product: every edge has a control of its own (state, usable, routes, model, solve,
- * rate) and a choice set as its dataplane has, one weighted draw a request, solved at every report
- * and every demand interval. Only what moves bytes is the simulator's: reports come as decoded
- * ones, demand is counted by the simulator, routes are swapped at once.
- *
- * suanlu-pair is an experiment, which the worker does not do yet: of two draws the one with less to
- * wait for (choose_pair.h), told to the dataplane every 20 ms with a factor fitted for it.
+ * rate) and a choice set as its dataplane has, solved at reports and at every demand interval. Only
+ * what moves bytes is the simulator's: reports come as decoded ones, flows sent and closed are
+ * counted by the simulator, routes are swapped at once.
  */
+#include "../../dataplane/choose.h"
 #include "../rate.h"
 #include "../routes.h"
-#include "choose_pair.h"
 #include "policy.h"
 #include "world.h"
 #include <errno.h>
@@ -18,14 +15,6 @@
 #include <string.h>
 
 #define DEMAND_VALID_MS 500
-/* suanlu-pair */
-#define PAIR_TICK_S 0.02
-#define PAIR_GAP_S 0.01 /* reports that come closer wait for the next solution */
-#define FADE_S 1.0 /* what is known of a queue fades in this and so many times its drain time */
-#define FADE_DRAINS 2
-/* Erlang-C is of a site that is left to chance. Queues that are evened out by the choice of two
- * wait about this part of it; fitted to tests/data/swing*.yaml. */
-#define EVENED 0.3
 
 struct control {
 	struct config config;
@@ -33,22 +22,20 @@ struct control {
 	struct state state;
 	struct routes routes;
 	struct rate demand, member[SCENARIO_SITES_MAX];
-	uint64_t counted[SCENARIO_SITES_MAX];
+	uint64_t sent[SCENARIO_SITES_MAX], closed[SCENARIO_SITES_MAX];
 	double counted_s;
 	struct choose_set set;
 	double updated_s;
-	struct choose_load load;		/* suanlu-pair */
-	double scv_service[SCENARIO_SITES_MAX]; /* suanlu-pair: as the estimate has it */
 };
 
 struct message { /* of one edge's demand to another */
 	double demand_per_s;
+	uint64_t sent[SCENARIO_SITES_MAX], closed[SCENARIO_SITES_MAX];
 	uint32_t next;
 	uint16_t from, to;
 };
 
 struct suanlu {
-	bool pair;
 	unsigned edges;
 	struct message *message;
 	uint32_t room, free;
@@ -61,7 +48,7 @@ static int open_config(const struct world *world, struct control *control, unsig
 	struct config *config = &control->config;
 
 	snprintf(config->node, sizeof(config->node), "%s", scenario->edge[own].name);
-	config->interval_ms = (uint32_t)lround(1e3 * policy_tick_s(world));
+	config->interval_ms = (uint32_t)lround(1e3 * scenario->telemetry.demand_s);
 	config->sites = scenario->sites;
 	config->edges = scenario->edges - 1;
 	config->services = 1;
@@ -101,66 +88,17 @@ static void publish(struct control *control)
 	control->set = set;
 }
 
-/*
- * The wait that one more flow meets: as servers are seldom free for long when nearly all are busy,
- * it begins sqrt(servers) before the last one.
- */
-static double pressure_s(const struct estimate *estimate, const struct queue *queue, double now_s)
-{
-	if (estimate_state(estimate, now_s) != ESTIMATE_FRESH)
-		return 0;
-	double age_s = fmax(0, now_s - estimate->measured_at_s);
-	double all = (double)estimate->in_flight + estimate->queued;
-	double over = estimate_flows_now(estimate, queue, now_s) - estimate->servers +
-		      sqrt(estimate->servers);
-	double capacity = queue_capacity_per_s(queue);
-
-	return fmax(0, over) / capacity * exp(-age_s / (FADE_S + FADE_DRAINS * all / capacity));
-}
-
-static void publish_load(struct control *control, double now_s, double elapsed_s)
-{
-	struct choose_load *load = &control->load;
-
-	for (unsigned j = 0; j < control->config.sites; j++) {
-		const struct estimate *estimate = &control->state.service[0].member[j].estimate;
-		struct queue queue = estimate_queue(estimate, now_s);
-
-		load->backlog_s[j] = (float)pressure_s(estimate, &queue, now_s);
-		load->step_s[j] = (float)(1 / queue_capacity_per_s(&queue));
-		load->share[j] = (float)control->routes.service[0].weight[j] / ROUTES_WEIGHT_SUM;
-	}
-	choose_forget(load, (float)exp(-elapsed_s / CHOOSE_FORGET_S));
-}
-
 static void update(struct world *world, struct control *control)
 {
-	bool pair = ((struct suanlu *)world->private)->pair;
 	double elapsed_s = world->now_s - control->updated_s;
 	bool first = control->set.candidates == 0;
 
-	if (!first && elapsed_s < (pair ? PAIR_GAP_S : world->scenario->telemetry.solve_gap_s))
+	if (!first && elapsed_s < world->scenario->telemetry.solve_gap_s)
 		return;
 	world->result->solves++;
 	control->updated_s = world->now_s;
 	if (routes_update(&control->routes, 0, world->now_s) || first)
 		publish(control);
-	if (pair)
-		publish_load(control, world->now_s, elapsed_s);
-}
-
-/* queue.scv becomes EVENED of what it is, but the next report finds the estimate as it was. */
-static void even(struct control *control, unsigned site)
-{
-	struct estimate *estimate = &control->state.service[0].member[site].estimate;
-
-	control->scv_service[site] = estimate->scv_service;
-	estimate->scv_service = EVENED * (1 + estimate->scv_service) - 1;
-}
-
-static void uneven(struct control *control, unsigned site)
-{
-	control->state.service[0].member[site].estimate.scv_service = control->scv_service[site];
 }
 
 static int open_suanlu(struct world *world)
@@ -171,7 +109,6 @@ static int open_suanlu(struct world *world)
 	if (!suanlu)
 		return -ENOMEM;
 	suanlu->free = WORLD_NONE;
-	suanlu->pair = world->policy == &policy_suanlu_pair;
 	for (unsigned i = 0; i < world->scenario->edges; i++) {
 		struct control *control = &suanlu->control[i];
 		suanlu->edges = i + 1;
@@ -179,8 +116,6 @@ static int open_suanlu(struct world *world)
 		    state_open(&control->state, &control->config) < 0 ||
 		    routes_open(&control->routes, &control->state) < 0)
 			return -ENOMEM;
-		for (unsigned j = 0; suanlu->pair && j < control->config.sites; j++)
-			even(control, j);
 		update(world, control);
 		control->routes.settled = true;
 	}
@@ -224,16 +159,12 @@ static void report_suanlu(struct world *world, unsigned edge, const struct repor
 	message.valid_for_ms = (uint32_t)(1e3 * scenario_valid_for_s(world->scenario));
 	message.n_load = 1;
 	message.load = &loads;
-	if (suanlu->pair)
-		uneven(control, report->site);
 	state_site_report(&control->state, report->site, &message, world->now_s, report->measured_s,
 			  0);
-	if (suanlu->pair)
-		even(control, report->site);
 	update(world, control);
 }
 
-static void tell(struct world *world, unsigned from, unsigned to, double demand_per_s)
+static void tell(struct world *world, unsigned from, unsigned to)
 {
 	const struct scenario *scenario = world->scenario;
 	struct suanlu *suanlu = world->private;
@@ -255,8 +186,11 @@ static void tell(struct world *world, unsigned from, unsigned to, double demand_
 	}
 	struct message *message = &suanlu->message[index];
 	suanlu->free = message->next;
-	*message = (struct message){
-		.demand_per_s = demand_per_s, .from = (uint16_t)from, .to = (uint16_t)to};
+	message->demand_per_s = suanlu->control[from].state.service[0].demand_per_s;
+	message->from = (uint16_t)from;
+	message->to = (uint16_t)to;
+	memcpy(message->sent, suanlu->control[from].sent, sizeof(message->sent));
+	memcpy(message->closed, suanlu->control[from].closed, sizeof(message->closed));
 	/* Edges have no path of their own in a scenario: by way of the nearest site. */
 	for (unsigned j = 0; j < scenario->sites; j++)
 		delay_s = fmin(delay_s, scenario->delay_s[from][j] + scenario->delay_s[to][j]);
@@ -269,6 +203,7 @@ static void event_suanlu(struct world *world, uint32_t index)
 	struct message *message = &suanlu->message[index];
 	struct control *control = &suanlu->control[message->to];
 	Suanlu__ServiceDemand demand = SUANLU__SERVICE_DEMAND__INIT, *demands = &demand;
+	Suanlu__SiteFlows flows[SCENARIO_SITES_MAX], *flow[SCENARIO_SITES_MAX];
 	Suanlu__PathDelay path[SCENARIO_SITES_MAX], *paths[SCENARIO_SITES_MAX];
 	Suanlu__Report report = SUANLU__REPORT__INIT;
 
@@ -279,7 +214,14 @@ static void event_suanlu(struct world *world, uint32_t index)
 		path[j].site = control->config.site[j].name;
 		path[j].delay_s = world->scenario->delay_s[message->from][j];
 		paths[j] = &path[j];
+		flows[j] = (Suanlu__SiteFlows)SUANLU__SITE_FLOWS__INIT;
+		flows[j].site = control->config.site[j].name;
+		flows[j].sent = message->sent[j];
+		flows[j].closed = message->closed[j];
+		flow[j] = &flows[j];
 	}
+	demand.n_site = control->config.sites;
+	demand.site = flow;
 	report.valid_for_ms = DEMAND_VALID_MS;
 	report.n_demand = 1;
 	report.demand = &demands;
@@ -299,10 +241,12 @@ static void count_demand(struct world *world, struct control *control, unsigned 
 	uint64_t all = 0;
 
 	for (unsigned j = 0; j < control->config.sites; j++) {
-		uint64_t total = world->view[edge][j].sent_total;
-		uint64_t flows = total - control->counted[j];
+		uint64_t flows = world->view[edge][j].sent_total - control->sent[j];
+		uint64_t closed = world_closed(world, edge, j) - control->closed[j];
 
-		control->counted[j] = total;
+		state_count(&control->state, 0, j, world->now_s, flows, closed);
+		control->sent[j] += flows;
+		control->closed[j] += closed;
 		rate_count(&control->member[j], flows, elapsed_s);
 		service->member[j].own_per_s = control->member[j].fast_per_s;
 		all += flows;
@@ -310,6 +254,7 @@ static void count_demand(struct world *world, struct control *control, unsigned 
 	rate_count(&control->demand, all, elapsed_s);
 	service->demand_per_s = control->demand.slow_per_s;
 	service->flows += all;
+	state_tick(&control->state, world->now_s);
 	control->counted_s = world->now_s;
 }
 
@@ -322,7 +267,7 @@ static void tick_suanlu(struct world *world, unsigned edge)
 		count_demand(world, control, edge);
 	for (unsigned i = 0; i < suanlu->edges; i++)
 		if (i != edge)
-			tell(world, edge, i, control->state.service[0].demand_per_s);
+			tell(world, edge, i);
 	update(world, control);
 }
 
@@ -330,7 +275,8 @@ static unsigned choose_suanlu(struct world *world, unsigned edge)
 {
 	struct suanlu *suanlu = world->private;
 	struct control *control = &suanlu->control[edge];
-	int winner = choose(&control->set, random_bits(&world->random));
+	uint64_t hash = random_bits(&world->random);
+	int winner = choose(&control->set, hash);
 
 	return winner < 0 ? 0 : control->set.member[winner];
 }
@@ -339,32 +285,10 @@ const struct policy policy_suanlu = {
 	.name = "suanlu",
 	.note = "the product: its model, solver and choice",
 	.by_reports = true,
+	.counts_closes = true,
 	.open = open_suanlu,
 	.close = close_suanlu,
 	.choose = choose_suanlu,
-	.report = report_suanlu,
-	.tick = tick_suanlu,
-	.event = event_suanlu,
-};
-
-static unsigned choose_suanlu_pair(struct world *world, unsigned edge)
-{
-	struct suanlu *suanlu = world->private;
-	struct control *control = &suanlu->control[edge];
-	int winner = choose_pair(&control->set, &control->load, random_bits(&world->random));
-
-	return winner < 0 ? 0 : control->set.member[winner];
-}
-
-const struct policy policy_suanlu_pair = {
-	.name = "suanlu-pair",
-	.note = "an experiment that the worker does not do yet: the better of two draws, every 20 "
-		"ms",
-	.by_reports = true,
-	.tick_s = PAIR_TICK_S,
-	.open = open_suanlu,
-	.close = close_suanlu,
-	.choose = choose_suanlu_pair,
 	.report = report_suanlu,
 	.tick = tick_suanlu,
 	.event = event_suanlu,

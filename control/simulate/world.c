@@ -164,6 +164,39 @@ static void meter(struct world_site *site, double service_s)
 	site->square += service_s * service_s;
 }
 
+static void close_flow(struct world *world, const struct request *request)
+{
+	struct closing *closing = &world->closing[request->edge][request->site];
+
+	if (closing->count == closing->room) {
+		uint32_t room = closing->room ? 2 * closing->room : 256;
+		double *grown = malloc(room * sizeof(*grown));
+		if (!grown) {
+			world->out_of_memory = true;
+			return;
+		}
+		for (uint32_t i = 0; i < closing->count; i++)
+			grown[i] = closing->at_s[(closing->first + i) & (closing->room - 1)];
+		free(closing->at_s);
+		*closing = (struct closing){grown, 0, closing->count, room, closing->closed};
+	}
+	closing->at_s[(closing->first + closing->count++) & (closing->room - 1)] =
+		world->now_s + world->scenario->delay_s[request->edge][request->site];
+}
+
+uint64_t world_closed(struct world *world, unsigned edge, unsigned site)
+{
+	struct closing *closing = &world->closing[edge][site];
+
+	while (closing->count > 0 &&
+	       closing->at_s[closing->first & (closing->room - 1)] <= world->now_s) {
+		closing->first++;
+		closing->count--;
+		closing->closed++;
+	}
+	return closing->closed;
+}
+
 static void done(struct world *world, uint32_t index)
 {
 	struct request *request = &world->request[index];
@@ -174,6 +207,8 @@ static void done(struct world *world, uint32_t index)
 		return;
 	}
 	meter(site, request->work * site->slowness);
+	if (world->policy->counts_closes)
+		close_flow(world, request);
 	if (world->policy->done)
 		world->policy->done(world, index);
 	if (request->born_s >= world->scenario->warmup_s) {
@@ -278,7 +313,7 @@ static void deliver(struct world *world, uint32_t index)
 
 static void tick(struct world *world, unsigned edge)
 {
-	push(world, world->now_s + policy_tick_s(world), EVENT_TICK, edge);
+	push(world, world->now_s + world->scenario->telemetry.demand_s, EVENT_TICK, edge);
 	mark_usable(world, edge);
 	if (world->policy->tick)
 		world->policy->tick(world, edge);
@@ -392,7 +427,8 @@ static void start(struct world *world)
 		double first_s = workload_next(&world->load[i], &world->next_work[i]);
 		if (first_s < world->end_s)
 			push(world, first_s, EVENT_ARRIVAL, i);
-		push(world, random_uniform(&world->network) * policy_tick_s(world), EVENT_TICK, i);
+		push(world, random_uniform(&world->network) * world->scenario->telemetry.demand_s,
+		     EVENT_TICK, i);
 	}
 	for (unsigned k = 0; k < scenario->events; k++) {
 		double at_s = scenario->warmup_s + scenario->event[k].at_s;
@@ -466,6 +502,9 @@ int world_run(const struct scenario *scenario, const struct policy *policy, stru
 	summarise(world, began_s);
 	if (world->out_of_memory)
 		failed = -ENOMEM;
+	for (unsigned i = 0; i < scenario->edges; i++)
+		for (unsigned j = 0; j < scenario->sites; j++)
+			free(world->closing[i][j].at_s);
 	free(world->heap.event);
 	free(world->request);
 	free(world->delivery);

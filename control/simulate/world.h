@@ -69,6 +69,13 @@ struct delivery {
 	uint16_t edge;
 };
 
+/* When flows that an edge sent to a site close, as it sees them: in the order of time. */
+struct closing {
+	double *at_s;
+	uint32_t first, count, room;
+	uint64_t closed;
+};
+
 struct world {
 	const struct scenario *scenario;
 	const struct policy *policy;
@@ -83,6 +90,7 @@ struct world {
 	struct view view[SCENARIO_EDGES_MAX][SCENARIO_SITES_MAX];
 	struct request *request;
 	uint32_t requests, free_request;
+	struct closing closing[SCENARIO_EDGES_MAX][SCENARIO_SITES_MAX];
 	struct delivery *delivery;
 	uint32_t deliveries, free_delivery;
 	uint64_t outstanding; /* came and not answered yet */
@@ -98,6 +106,11 @@ struct world {
  */
 int world_run(const struct scenario *scenario, const struct policy *policy, struct result *result,
 	      void (*progress)(void *argument, double part), void *argument);
+
+/* Flows of this edge that closed, as far as it has seen them: the client ends when it has its
+ * answer.
+ */
+uint64_t world_closed(struct world *world, unsigned edge, unsigned site);
 
 /* For policies: an event of their own, handed to policy->event at at_s. */
 void world_event(struct world *world, double at_s, uint32_t index);

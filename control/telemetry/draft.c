@@ -13,6 +13,8 @@ void draft_free(struct draft *draft)
 	free(draft->metric);
 	free(draft->metric_list);
 	free(draft->demand);
+	free(draft->flows);
+	free(draft->flows_list);
 	free(draft->path);
 	free(draft->offer);
 	free(draft->offer_list);
@@ -37,10 +39,20 @@ static size_t count_metrics(const struct sl_report *report)
 	return metrics;
 }
 
+static size_t count_flows(const struct sl_report *report)
+{
+	size_t flows = 0;
+
+	for (size_t i = 0; i < report->demands; i++)
+		flows += report->demand[i].sites;
+	return flows;
+}
+
 static int allocate(struct draft *draft, const struct sl_report *from)
 {
 	size_t latencies = count_latencies(from), metrics = count_metrics(from);
 	size_t offers = from->announcement ? from->announcement->offers : 0;
+	size_t flows = count_flows(from);
 
 	/* one more of each: calloc(0) may return NULL */
 	draft->load = calloc(from->loads + 1, sizeof(*draft->load));
@@ -49,13 +61,16 @@ static int allocate(struct draft *draft, const struct sl_report *from)
 	draft->metric = calloc(metrics + 1, sizeof(*draft->metric));
 	draft->metric_list = calloc(metrics + 1, sizeof(*draft->metric_list));
 	draft->demand = calloc(from->demands + 1, sizeof(*draft->demand));
+	draft->flows = calloc(flows + 1, sizeof(*draft->flows));
+	draft->flows_list = calloc(flows + 1, sizeof(*draft->flows_list));
 	draft->path = calloc(from->paths + 1, sizeof(*draft->path));
 	draft->offer = calloc(offers + 1, sizeof(*draft->offer));
 	draft->offer_list = calloc(offers + 1, sizeof(*draft->offer_list));
 	draft->entry = calloc(from->loads + from->demands + from->paths + 1, sizeof(*draft->entry));
 	return draft->offer && draft->offer_list && draft->load && draft->latency &&
 			       draft->latency_list && draft->metric && draft->metric_list &&
-			       draft->demand && draft->path && draft->entry
+			       draft->demand && draft->flows && draft->flows_list && draft->path &&
+			       draft->entry
 		       ? 0
 		       : -ENOMEM;
 }
@@ -147,6 +162,23 @@ static void fill_loads(struct draft *draft, const struct sl_report *from)
 	}
 }
 
+static void fill_flows(struct draft *draft, const struct sl_report *from)
+{
+	size_t used = 0;
+
+	for (size_t i = 0; i < from->demands; i++) {
+		draft->demand[i].site = draft->flows_list + used;
+		draft->demand[i].n_site = from->demand[i].sites;
+		for (size_t j = 0; j < from->demand[i].sites; j++, used++) {
+			suanlu__site_flows__init(&draft->flows[used]);
+			draft->flows[used].site = (char *)from->demand[i].site[j].site;
+			draft->flows[used].sent = from->demand[i].site[j].sent;
+			draft->flows[used].closed = from->demand[i].site[j].closed;
+			draft->flows_list[used] = &draft->flows[used];
+		}
+	}
+}
+
 static void fill_rest(struct draft *draft, const struct sl_report *from)
 {
 	for (size_t i = 0; i < from->demands; i++) {
@@ -202,6 +234,7 @@ int draft_init(struct draft *draft, const struct sl_report *report, uint64_t now
 	fill_loads(draft, report);
 	fill_metrics(draft, report);
 	fill_rest(draft, report);
+	fill_flows(draft, report);
 	if (report->announcement)
 		fill_announcement(draft, report->announcement);
 	return 0;

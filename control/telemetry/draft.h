@@ -23,6 +23,8 @@ struct draft {
 	Suanlu__Metric *metric;
 	Suanlu__Metric **metric_list;
 	Suanlu__ServiceDemand *demand;
+	Suanlu__SiteFlows *flows;
+	Suanlu__SiteFlows **flows_list;
 	Suanlu__PathDelay *path;
 	Suanlu__Announcement announcement;
 	Suanlu__Offer *offer;

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <suanlu/config.h>
 
+#define SENT_MAX (1ull << 53) /* a double holds each */
 #define RATE_MAX 1e9
 #define TIME_S_MAX 1e5
 #define FLOWS_MAX 100000000u
@@ -142,6 +143,22 @@ static bool loads_plausible(const Suanlu__Report *report, char *why, size_t byte
 	return true;
 }
 
+static const char *check_flows(const Suanlu__ServiceDemand *demand)
+{
+	if (demand->n_site > PLAUSIBLE_ENTRIES_MAX)
+		return "number of sites";
+	for (size_t i = 0; i < demand->n_site; i++) {
+		if (!is_name(demand->site[i]->site))
+			return "site name";
+		if (SEEN_BEFORE(demand->site, i, site))
+			return "site named twice";
+		if (demand->site[i]->sent > SENT_MAX ||
+		    demand->site[i]->closed > demand->site[i]->sent)
+			return "flows sent and closed";
+	}
+	return NULL;
+}
+
 static bool demands_plausible(const Suanlu__Report *report, char *why, size_t bytes)
 {
 	for (size_t i = 0; i < report->n_demand; i++) {
@@ -154,6 +171,8 @@ static bool demands_plausible(const Suanlu__Report *report, char *why, size_t by
 			wrong = "service named twice";
 		else if (!in_range(demand->new_flows_per_s, 0, RATE_MAX))
 			wrong = "new_flows_per_s";
+		else
+			wrong = check_flows(demand);
 		if (wrong)
 			return wrong_in(why, bytes, "demand", demand->service, wrong);
 	}

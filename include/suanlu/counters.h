@@ -85,7 +85,7 @@ struct sl_member_counters {
 	uint64_t new_flows; /* affinity none: datagrams */
 	uint64_t packets;
 	uint64_t bytes; /* of the inner packet */
-	uint64_t zero;
+	uint64_t closed_flows; /* pinned ones, by their first FIN or RST */
 };
 
 /* worker: rw, others: ro */

@@ -62,10 +62,17 @@ struct sl_load {
 	size_t metrics; /* at most 16, and so few that the service fits into 1,400 bytes */
 };
 
+struct sl_site_flows {
+	const char *site;
+	uint64_t sent, closed;
+};
+
 struct sl_demand {
 	const char *service;
 	double new_flows_per_s;
 	uint64_t new_flows;
+	const struct sl_site_flows *site;
+	size_t sites; /* so few that the service fits into 1,400 bytes: 16 always do */
 };
 
 /* delay_s, link_s and the rest as in telemetry.proto; an edge's or a transit node's. */

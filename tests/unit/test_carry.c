@@ -53,6 +53,7 @@ static int set_up(void **unused)
 		demand[n].service = test_calloc(2, sizeof(struct rate));
 		demand[n].member = test_calloc(4, sizeof(struct rate));
 		demand[n].total = test_calloc(4, sizeof(uint64_t));
+		demand[n].closed = test_calloc(4, sizeof(uint64_t));
 		demand[n].counted = test_calloc(4, sizeof(bool));
 	}
 	return 0;
@@ -65,6 +66,7 @@ static int tear_down(void **unused)
 		test_free(demand[n].service);
 		test_free(demand[n].member);
 		test_free(demand[n].total);
+		test_free(demand[n].closed);
 		test_free(demand[n].counted);
 		counters_close(&demand[n].counters);
 		routes_close(&routes[n]);
@@ -171,6 +173,7 @@ static void test_demand(void **unused)
 	for (unsigned k = 0; k < 4; k++) {
 		demand[BEFORE].member[k].fast_per_s = k + 1;
 		demand[BEFORE].total[k] = 100 + k;
+		demand[BEFORE].closed[k] = 50 + k;
 		demand[BEFORE].counted[k] = true;
 	}
 	demand[BEFORE].counters.workers = 3;
@@ -181,6 +184,7 @@ static void test_demand(void **unused)
 	/* infer's members come after the one of "new" */
 	assert_true(demand[AFTER].member[1].fast_per_s == 3);
 	assert_int_equal(demand[AFTER].total[1], 102);
+	assert_int_equal(demand[AFTER].closed[1], 52);
 	assert_true(demand[AFTER].counted[1]);
 	assert_int_equal(demand[AFTER].total[2], 100);
 	assert_false(demand[AFTER].counted[0]);

@@ -162,6 +162,44 @@ static void keeps_rates_over_restarts(void **unused)
 	assert_int_equal(state.service[0].flows, 39 * 15);
 }
 
+/* What closed is no more there; sites that got nothing are not named. */
+static void tells_flows_by_site(void **unused)
+{
+	struct flows *flows = &state.service[0].member[1].flows;
+	uint8_t data[2048];
+	Suanlu__Report *report;
+	struct verify *verify;
+	unsigned sender;
+	int64_t ahead_us;
+
+	(void)unused;
+	make_file();
+	map->worker[0].member[1].new_flows = 50; /* control starts beside a dataplane */
+	map->worker[0].member[1].closed_flows = 20;
+	pass(1, (uint64_t[]){0, 0, 0});
+	assert_true(flows->open == 30);
+	map->worker[0].member[1].closed_flows += 25;
+	pass(1, (uint64_t[]){0, 10, 0});
+	assert_true(flows->open == 15);
+	map->worker[0].member[1].closed_flows += 60; /* pins that are older than the counters */
+	pass(1, (uint64_t[]){0, 0, 0});
+	demand_publish(&demand);
+	ssize_t bytes = recv(receiver, data, sizeof(data), 0);
+	assert_true(bytes > 0);
+	assert_int_equal(verify_open(&verify, &other), 0);
+	assert_int_equal(verify_add(verify, own.public, 7, NULL), 0);
+	assert_int_equal(verify_datagram(verify, data, (size_t)bytes, clock_unix_us(), &report,
+					 &sender, &ahead_us),
+			 VERIFY_ACCEPTED);
+	assert_int_equal(report->demand[0]->n_site, 1);
+	assert_string_equal(report->demand[0]->site[0]->site, "b");
+	assert_int_equal(report->demand[0]->site[0]->sent, 60);
+	assert_int_equal(report->demand[0]->site[0]->closed, 60);
+	assert_int_equal(report->demand[1]->n_site, 0);
+	suanlu__report__free_unpacked(report, NULL);
+	verify_close(verify);
+}
+
 static void ignores_a_sample_without_time(void **unused)
 {
 	(void)unused;
@@ -213,6 +251,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(counts_flows, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(tells_flows_by_site, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(keeps_rates_over_restarts, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(ignores_a_sample_without_time, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(tells_other_edges, set_up, tear_down),

@@ -245,12 +245,14 @@ static void test_scv(void **state)
 	(void)state;
 	site_init(&site, 4);
 	site_report(&site, 1, 0);
-	assert_true(estimate_queue(&site.estimate, site.now_s).scv == 1); /* Poisson, exponential */
+	/* Poisson, exponential */
+	assert_true(estimate_queue(&site.estimate, site.now_s).scv == ESTIMATE_EVENED);
 	site.load.has_service_scv_case = SUANLU__SERVICE_LOAD__HAS_SERVICE_SCV_SERVICE_SCV;
 	site.load.service_scv = 0;
 	for (unsigned i = 0; i < 60; i++)
 		site_report(&site, 1, 0);
-	assert_within(estimate_queue(&site.estimate, site.now_s).scv, 0.5, 0.51, "constant work");
+	assert_within(estimate_queue(&site.estimate, site.now_s).scv / ESTIMATE_EVENED, 0.5, 0.51,
+		      "constant work");
 }
 
 /* With nothing but chance between sent and arrived, the background stays small. */

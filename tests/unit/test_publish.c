@@ -156,7 +156,12 @@ static void sends_what_was_said(void **state)
 {
 	struct fixture *f = *state;
 	const char *labels[] = {"ai", "cloud"};
-	const struct sl_demand demand = {.service = "infer", .new_flows_per_s = 7, .new_flows = 70};
+	const struct sl_site_flows flows[] = {{"a", 50, 48}, {"b", 20, 0}};
+	const struct sl_demand demand = {.service = "infer",
+					 .new_flows_per_s = 7,
+					 .new_flows = 70,
+					 .site = flows,
+					 .sites = 2};
 	const struct sl_path path = {.site = "a", .delay_s = 0.002};
 	const struct sl_report said = {.measured_at_us = 1700000000123456,
 				       .valid_for_ms = 750,
@@ -198,6 +203,11 @@ static void sends_what_was_said(void **state)
 	assert_true(got->load[0]->latency[1]->quantile == 0.99);
 	assert_true(got->load[0]->latency[1]->latency_s == 0.11);
 	assert_int_equal(got->demand[0]->new_flows, 70);
+	assert_int_equal(got->demand[0]->n_site, 2);
+	assert_string_equal(got->demand[0]->site[0]->site, "a");
+	assert_int_equal(got->demand[0]->site[0]->sent, 50);
+	assert_int_equal(got->demand[0]->site[0]->closed, 48);
+	assert_string_equal(got->demand[0]->site[1]->site, "b");
 	assert_string_equal(got->path[0]->site, "a");
 	suanlu__report__free_unpacked(got, NULL);
 

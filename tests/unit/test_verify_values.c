@@ -11,6 +11,23 @@ static void accepts_good(void **state)
 	assert_int_equal(give(*state, data, make(*state, &s.report, data)), VERIFY_ACCEPTED);
 }
 
+/* Of the second demand, to two sites; the second one's numbers. */
+static void tell_flows(struct sample *s, const char *first, const char *second, uint64_t sent,
+		       uint64_t closed)
+{
+	static Suanlu__SiteFlows flows[2];
+	static Suanlu__SiteFlows *list[] = {&flows[0], &flows[1]};
+
+	suanlu__site_flows__init(&flows[0]);
+	suanlu__site_flows__init(&flows[1]);
+	flows[0].site = (char *)(uintptr_t)first;
+	flows[1].site = (char *)(uintptr_t)second;
+	flows[1].sent = sent;
+	flows[1].closed = closed;
+	s->demand[1].site = list;
+	s->demand[1].n_site = 2;
+}
+
 #define M(name, statement)                 \
 	static void name(struct sample *s) \
 	{                                  \
@@ -73,6 +90,12 @@ M(demand_negative, s->demand[0].new_flows_per_s = -1)
 M(demand_nan, s->demand[1].new_flows_per_s = NAN)
 M(demand_empty, s->demand[0].service = "")
 M(demand_twice, s->demand[1].service = "infer")
+M(flows, tell_flows(s, "a", "b", 7, 7))
+M(flows_closed, tell_flows(s, "a", "b", 7, 8))
+M(flows_twice, tell_flows(s, "a", "a", 7, 7))
+M(flows_empty, tell_flows(s, "a", "", 7, 7))
+M(flows_most, tell_flows(s, "a", "b", 1ull << 53, 0))
+M(flows_many, tell_flows(s, "a", "b", (1ull << 53) + 1, 0))
 M(path_negative, s->path[0].delay_s = -1)
 M(path_infinite, s->path[1].delay_s = INFINITY)
 M(path_empty, s->path[0].site = "")
@@ -144,6 +167,12 @@ static const struct {
 	ROW(demand_nan, IMPLAUSIBLE),
 	ROW(demand_empty, IMPLAUSIBLE),
 	ROW(demand_twice, IMPLAUSIBLE),
+	ROW(flows, ACCEPTED),
+	ROW(flows_closed, IMPLAUSIBLE),
+	ROW(flows_twice, IMPLAUSIBLE),
+	ROW(flows_empty, IMPLAUSIBLE),
+	ROW(flows_most, ACCEPTED),
+	ROW(flows_many, IMPLAUSIBLE),
 	ROW(path_negative, IMPLAUSIBLE),
 	ROW(path_infinite, IMPLAUSIBLE),
 	ROW(path_empty, IMPLAUSIBLE),
