@@ -16,7 +16,6 @@ from scapy.all import (Dot1AD, Dot1Q, Ether, ICMP, ICMPv6EchoRequest, ICMPv6Pack
                        IPv6ExtHdrFragment, IPv6ExtHdrHopByHop, IPv6ExtHdrRouting,
                        IPv6ExtHdrSegmentRouting, TCP, UDP, fragment, fragment6)
 from scapy.layers.vxlan import VXLAN
-from scapy.layers.vxlan import VXLAN
 
 TOP = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else pathlib.Path(__file__).parent / 'corpus')
 C4, S4, R4 = '203.0.113.5', '192.0.2.80', '198.51.100.1'
@@ -488,8 +487,25 @@ def netlink_messages():
 
 
 def approvals():
-    return {'empty': b'', 'text': b'# a\nsuanlu-approval-1 ' + b'CgMKAWE=', 'outer': b'\x0a\x03\x0a\x01a\x12 ' + bytes(32) +
-            b'\x1a@' + bytes(64), 'short': b'\x0a\x00\x12\x02ab', 'tag': b'suanlu-approval-1 '}
+    def varint(n):
+        return bytes([n]) if n < 128 else bytes([n & 127 | 128]) + varint(n >> 7)
+
+    def field(number, value):
+        if isinstance(value, int):
+            return varint(number << 3) + varint(value)
+        return varint(number << 3 | 2) + varint(len(value)) + value
+
+    def inner(site=b'a', key=bytes(32), servers=8, services=(b'infer',), prefix=b'\xfc\0\0\x0a' + bytes(12), bits=35):
+        return (field(1, site) + field(2, key) + field(3, servers) + b''.join(field(4, s) for s in services) +
+                field(5, prefix) + field(6, bits) + field(7, 1 << 50))
+
+    unsigned = field(1, inner()) + field(2, bytes(32)) + field(3, bytes(64))
+    return {'empty': b'', 'text': b'# a\nsuanlu-approval-1 ' + b'CgMKAWE=', 'outer': unsigned,
+            'short': b'\x0a\x00\x12\x02ab', 'tag': b'suanlu-approval-1 ',
+            'inner': inner(), 'any-service': inner(services=()), 'services': inner(services=(b's',) * 17),
+            'service-name': inner(services=(b'.',)), 'site-name': inner(site=b'*'), 'key': inner(key=b'short'),
+            'servers': inner(servers=0), 'prefix': inner(prefix=b'\xfc'), 'bits': inner(bits=129),
+            'whole-bytes': inner(bits=32), 'full': inner(services=(b's' * 31,) * 16)}
 
 
 def subjects():
