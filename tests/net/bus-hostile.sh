@@ -113,20 +113,29 @@ check "no escape sequence gets into the log" "it does" \
 
 lab_start load client "$LAB_TOOLS/client" load --to "$LAB_IPV4" --to "$LAB_IPV6" \
     --rate 60 --constant --seconds 600 --timeout 3000
+# oldest_while PID: the highest age of the others' reports as long as that runs, in ms
+oldest_while() {
+    local oldest=0 age
+    while kill -0 "$1" 2>/dev/null; do
+        age=$(lab_cli edge show sites --json |
+            jq '[.sites[] | select(.name != "a").age_ms] | max | round')
+        [ "$age" -le "$oldest" ] || oldest=$age
+        sleep 0.05
+    done
+    echo "$oldest"
+}
+
+sleep 1 &
+usual=$(oldest_while $!) # of a machine that has other things to do
 cpu=$(lab_cpu_ms control-edge)
 send flood a >"$LAB_DIR/flood.out" &
 flood=$!
-oldest=0
-while kill -0 "$flood" 2>/dev/null; do
-    age=$(lab_cli edge show sites --json |
-        jq '[.sites[] | select(.name != "a").age_ms] | max | round')
-    [ "$age" -le "$oldest" ] || oldest=$age
-    sleep 0.05
-done
+oldest=$(oldest_while "$flood")
 wait "$flood"
 cpu=$(($(lab_cpu_ms control-edge) - cpu))
 echo "   $(cat "$LAB_DIR/flood.out") messages in 3 s as site a; $cpu ms of CPU time in control"
-check_number "oldest report of the others while one subject is flooded" "$oldest" "<" 500 ms
+check_number "oldest report of the others while one subject is flooded ($usual before)" "$oldest" "<" \
+    $((usual < 125 ? 500 : 4 * usual)) ms
 check "the flood is counted" "$(counts)" more_than flood 1000
 check "and named in the log" "no line" grep -q '(flood), the last from $KV.suanlu.site.a.0' \
     <(lab_wait 12 "" grep -q "(flood)" "$LAB_DIR/control-edge.err"; cat "$LAB_DIR/control-edge.err")
