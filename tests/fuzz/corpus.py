@@ -448,6 +448,11 @@ def configurations():
         ('bus-edges', whole.replace('edge2', 'edge2.') + 'bus: nats://a\n'),
         ('bus-sites', whole.replace('name: d,', 'name: d.,') + 'bus: nats://a\n'),
     ]
+    one = '{name: telco, key: %s, delay_ms: 10}' % keys['a']
+    for name, text, operators in (('ok', whole, one), ('no-name', whole, one.replace('name: telco, ', '')),
+                                  ('no-key', whole, '{name: telco}'), ('unheard', no_edges, one),
+                                  ('no-ipv6', whole.replace('address: fc00:e::1', 'address: 10.0.0.1'), one)):
+        twice.append(('operator-' + name, text + 'operators: [%s]\n' % operators))
     files.update({name: text.encode() for name, text in twice})
     return {**files, 'whole': whole.encode(), 'empty': b'', 'word': b'edge',
             'minimal': b'node: e\ndataplane: {ports: [lo]}\nservices: []\nsites: []\n'}
