@@ -271,6 +271,17 @@ def reports():
         changed = {**load, **{int(k[1:]): v for k, v in changes.items()}}
         return b'\2' + message([*site.items(), (10, message([*changed.items(), *more]))])
 
+    def sent_to(*flows):
+        return b'\2' + message([*site.items(), (11, message([(1, 'infer'), (2, 5.0), (3, 9), *(
+            (4, message(enumerate(each, 1))) for each in flows)]))])
+
+    def of_path(number, value):
+        return b'\2' + message([*site.items(), (12, message([(1, 'a'), (2, 0.01), (number, value)]))])
+
+    def announced(site='a', offers=(('infer', 4),), sid4=bytes(16), approval=bytes(9)):
+        return b'\2' + message([(1, 5), (2, now), (13, message([(1, site), *(
+            (2, message(enumerate(each, 1))) for each in offers), (3, sid4), (4, b''), (5, approval)]))])
+
     whole = message([*site.items(), *loads, (11, message([(1, 'infer'), (2, 5.0), (3, 7)])),
                      (12, message([(1, 'a'), (2, 0.01)]))])
     entry = (11, message([(1, 'infer'), (2, 5.0)]))
@@ -291,6 +302,13 @@ def reports():
         'metric-text': of_load((20, message({**metric, 4: '\n'}.items()))),
         'metric-long': of_load((20, message({**metric, 4: 'W' * 65}.items()))),
         'metric-value': of_load((20, message({**metric, 8: float('inf')}.items()))),
+        'flows': sent_to(('a', 7, 6), ('b', 1, 0)), 'flows-twice': sent_to(('a', 7, 6), ('a', 7, 6)),
+        'flows-name': sent_to(('', 7, 6)), 'flows-closed': sent_to(('a', 6, 7)),
+        'flows-many': sent_to(('a', 1 << 60, 7)), 'link': of_path(4, -1.0), 'link-ok': of_path(4, 0.01),
+        'announce': announced(), 'announce-site': announced(site=''), 'announce-sid': announced(sid4=b'1'),
+        'announce-twice': announced(offers=(('infer', 1), ('infer', 1))),
+        'announce-servers': announced(offers=(('infer', 0),)), 'announce-name': announced(offers=(('', 1),)),
+        'announce-many': announced(offers=(('infer', 1),) * 65), 'announce-approval': announced(approval=bytes(900)),
         'demand-twice': b'\2' + message([*site.items(), entry, entry]),
         'demand-name': b'\2' + message([*site.items(), (11, b'')]),
         'demand-rate': b'\2' + message([*site.items(), (11, message([(1, 'i'), (2, -1.0)]))]),
@@ -492,25 +510,17 @@ def netlink_messages():
 
 
 def approvals():
-    def varint(n):
-        return bytes([n]) if n < 128 else bytes([n & 127 | 128]) + varint(n >> 7)
+    def inner(site='a', key=bytes(32), servers=8, services=('infer',), prefix=b'\xfc\0\0\x0a' + bytes(12), bits=35):
+        return message([(1, site), (2, key), (3, servers), *((4, service) for service in services), (5, prefix),
+                        (6, bits), (7, 1 << 50)])
 
-    def field(number, value):
-        if isinstance(value, int):
-            return varint(number << 3) + varint(value)
-        return varint(number << 3 | 2) + varint(len(value)) + value
-
-    def inner(site=b'a', key=bytes(32), servers=8, services=(b'infer',), prefix=b'\xfc\0\0\x0a' + bytes(12), bits=35):
-        return (field(1, site) + field(2, key) + field(3, servers) + b''.join(field(4, s) for s in services) +
-                field(5, prefix) + field(6, bits) + field(7, 1 << 50))
-
-    unsigned = field(1, inner()) + field(2, bytes(32)) + field(3, bytes(64))
+    unsigned = message([(1, inner()), (2, bytes(32)), (3, bytes(64))])
     return {'empty': b'', 'text': b'# a\nsuanlu-approval-1 ' + b'CgMKAWE=', 'outer': unsigned,
             'short': b'\x0a\x00\x12\x02ab', 'tag': b'suanlu-approval-1 ',
-            'inner': inner(), 'any-service': inner(services=()), 'services': inner(services=(b's',) * 17),
-            'service-name': inner(services=(b'.',)), 'site-name': inner(site=b'*'), 'key': inner(key=b'short'),
+            'inner': inner(), 'any-service': inner(services=()), 'services': inner(services=('s',) * 17),
+            'service-name': inner(services=('.',)), 'site-name': inner(site='*'), 'key': inner(key=b'short'),
             'servers': inner(servers=0), 'prefix': inner(prefix=b'\xfc'), 'bits': inner(bits=129),
-            'whole-bytes': inner(bits=32), 'full': inner(services=(b's' * 31,) * 16)}
+            'whole-bytes': inner(bits=32), 'full': inner(services=('s' * 31,) * 16)}
 
 
 def subjects():
