@@ -154,7 +154,7 @@ check_equal "reloads, refused" "$(grep -c 'read again' "$LAB_DIR/control-edge.er
 
 lab_stop load INT
 summary=$(tail -n 1 "$LAB_DIR/load.out")
-check_number "requests all the while" "$(jq .done <<<"$summary")" ">" 200 requests
+check_number "requests all the while" "$(jq .done <<<"$summary")" ">" 50 requests
 check_equal "of them failed" "$(jq .failed <<<"$summary")" 0
 check_equal "packets without a service, a site or a next hop" \
     "$(verdict no-service),$(verdict no-candidate),$(verdict no-next-hop)" "0,0,0"
