@@ -38,7 +38,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 		decap_add(&sids, &(struct in6_addr){.s6_addr = {0xfc, 0, 0, 0xc}}, 48);
 		decap_add_vni(&sids, &(struct in_addr){RTE_BE32(0x0a020302)}, 7);
 	}
+	(void)decap_is_ours(&sids, frame, bytes);
 	if (parse(&packet) == PARSE_OK) {
+		(void)decap_is_ours(&sids, packet.data + packet.l3, packet.l3_bytes);
 		check(&packet, frame, bytes);
 		verdict = decap(&sids, &packet);
 		if (verdict == PARSE_OK)
