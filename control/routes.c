@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "routes.h"
 #include "prune.h"
+#include "solve/spread.h"
 #include "usable.h"
 #include <errno.h>
 #include <math.h>
@@ -219,7 +220,7 @@ static void describe_sites(const struct state *state, unsigned service, double n
 	describe_unheard(member, sites, out);
 }
 
-/* What the other edges send each member, by their demand and the solution. */
+/* What the other edges send each member: the solution's loads without this node's part. */
 static void attribute(const struct routes *routes, unsigned service, const struct solve_edge *edge)
 {
 	const struct state *state = routes->state;
@@ -227,10 +228,11 @@ static void attribute(const struct routes *routes, unsigned service, const struc
 	const struct route *route = &routes->service[service];
 
 	for (unsigned k = 0; k < state->config->service[service].sites; k++) {
-		s->member[k].others_per_s = 0;
+		double sum = -edge[routes->own].demand_per_s * route->target[k];
+
 		for (unsigned i = 0; i < routes->edges; i++)
-			if (i != routes->own)
-				s->member[k].others_per_s += edge[i].demand_per_s * route->x[i][k];
+			sum += edge[i].demand_per_s * route->x[i][k];
+		s->member[k].others_per_s = fmax(0, sum);
 	}
 }
 
@@ -267,7 +269,7 @@ static void prune_rows(const struct routes *routes, unsigned service, const stru
 		prune_edge(&edge[i], site, s->sites, marginal_s, all_per_s);
 }
 
-/* The solver sees the sites that are left; x keeps the numbers of all. */
+/* The solver sees the sites that are left; x has the numbers of all, target this node's shares. */
 static int solve_kept(const struct routes *routes, struct route *route, unsigned sites,
 		      const struct solve_site *site, struct solve_edge *edge,
 		      struct solve_result *result)
@@ -289,6 +291,10 @@ static int solve_kept(const struct routes *routes, struct route *route, unsigned
 		for (unsigned k = 0; k < problem.sites; k++)
 			route->x[i][kept[k]] = x[i][k];
 	}
+	spread(&problem, x);
+	target_clear(route);
+	for (unsigned k = 0; k < problem.sites; k++)
+		route->target[kept[k]] = x[routes->own][k];
 	return 0;
 }
 
@@ -309,7 +315,6 @@ static bool target_solve(struct routes *routes, unsigned service, struct route *
 	}
 	routes->solved++;
 	routes->rounds += result.rounds;
-	memcpy(route->target, route->x[routes->own], sizeof(route->target));
 	attribute(routes, service, edge);
 	return true;
 }

@@ -6,9 +6,11 @@
  * may run.
  */
 #include "solve.h"
+#include "spread.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 struct service {
@@ -71,6 +73,7 @@ int main(int argc, char **argv)
 	struct service *service = calloc(services + 1, sizeof(*service));
 	double *took_s = calloc(rounds + 1, sizeof(*took_s)), gap_s = 0;
 	struct solve_result result;
+	solve_row shares[SOLVE_EDGES_MAX];
 
 	if (services == 0 || sites == 0 || edges == 0 || rounds == 0 || sites > SL_CANDIDATES_MAX ||
 	    edges > SOLVE_EDGES_MAX || !service || !took_s) {
@@ -86,6 +89,8 @@ int main(int argc, char **argv)
 		if (solve(&service[k].problem, service[k].x, &result) < 0)
 			return 1;
 		gap_s = fmax(gap_s, result.gap_s);
+		memcpy(shares, service[k].x, edges * sizeof(solve_row));
+		spread(&service[k].problem, shares);
 	}
 	double nothing_s = clock_s() - began_s;
 	for (unsigned k = 0; k < rounds; k++) {
@@ -94,6 +99,8 @@ int main(int argc, char **argv)
 		began_s = clock_s();
 		if (solve(&s->problem, s->x, &result) < 0)
 			return 1;
+		memcpy(shares, s->x, edges * sizeof(solve_row));
+		spread(&s->problem, shares);
 		took_s[k] = clock_s() - began_s;
 	}
 	qsort(took_s, rounds, sizeof(*took_s), rising);

@@ -51,7 +51,7 @@ static bool problem_valid(const struct solve_problem *problem)
 	return true;
 }
 
-static double demand_of(const struct solve_problem *problem, unsigned i)
+double solve_demand_per_s(const struct solve_problem *problem, unsigned i)
 {
 	double capacity = 0;
 
@@ -258,7 +258,7 @@ int solve(const struct solve_problem *problem, solve_row *x, struct solve_result
 	if (!problem_valid(problem))
 		return -EINVAL;
 	for (unsigned i = 0; i < problem->edges; i++) {
-		demand[i] = demand_of(problem, i);
+		demand[i] = solve_demand_per_s(problem, i);
 		row_start(problem, i, x[i]);
 	}
 	*result = (struct solve_result){0};

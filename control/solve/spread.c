@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "spread.h"
+#include "../model/lanes.h"
+#include <math.h>
+#include <string.h>
+
+#define PART 0.3
+#define TAU_LEAST_S 1e-9
+#define ROUNDS_MAX 20 /* where paths matter this is too few: then the spread is made smaller */
+#define OFF 0.003     /* of a site's capacity: good enough */
+#define FAR -700.0    /* exp() of less is nothing */
+
+#define GROUPS (SL_CANDIDATES_MAX / LANES)
+_Static_assert(SL_CANDIDATES_MAX % LANES == 0, "whole groups");
+
+typedef union {
+	double of[SL_CANDIDATES_MAX];
+	lanes group[GROUPS];
+} site_values; /* zero past the last site */
+
+struct transport {
+	unsigned edges, sites, groups;
+	double demand[SOLVE_EDGES_MAX], row[SOLVE_EDGES_MAX];
+	site_values load, capacity, column, arrives;
+	site_values kernel[SOLVE_EDGES_MAX];
+};
+
+/* What chance may cost: a site gets the root of its servers too many, if anything waits at all. */
+static double wait_s(const struct queue *queue, double marginal_s)
+{
+	return fmin(queue->service_time_s / sqrt(queue->servers),
+		    marginal_s - queue->service_time_s);
+}
+
+/* 0 >= x >= FAR; within 1e-5 of it, which nobody can tell from chance. */
+LANES_INLINE lanes lanes_exp(lanes x)
+{
+	const double shifter = 0x1.8p52; /* adding it rounds to a whole number */
+	lanes y = x * M_LOG2E, whole = (y + shifter) - shifter, part = y - whole;
+	lanes_mask two_to_whole = ((lanes_mask)(y + shifter) << 52) + (lanes_mask)lanes_all(1);
+
+	return (lanes)two_to_whole *
+	       (1 + part * (0.693147 + part * (0.240227 + part * (0.055504 + part * 0.009618))));
+}
+
+/* exp(-r / tau) of one edge; all zero if it has no site. */
+LANES_INLINE void describe_row(struct transport *t, unsigned i, const double *delay_s,
+			       const double *marginal_s, double tau_s)
+{
+	site_values *kernel = &t->kernel[i];
+	double least_s = INFINITY;
+
+	for (unsigned j = 0; j < t->sites; j++)
+		least_s = fmin(least_s, delay_s[j] + marginal_s[j]);
+	for (unsigned j = 0; j < t->groups * LANES; j++)
+		kernel->of[j] = j < t->sites && isfinite(delay_s[j])
+					? (least_s - delay_s[j] - marginal_s[j]) / tau_s
+					: -INFINITY;
+	for (unsigned g = 0; g < t->groups; g++) {
+		lanes x = kernel->group[g];
+		kernel->group[g] = lanes_if(x > FAR, lanes_exp(x), lanes_all(0));
+	}
+}
+
+/* Returns tau. */
+static double describe(struct transport *t, const struct solve_problem *problem, solve_row *x,
+		       double *marginal_s)
+{
+	double sum_s = 0, all_per_s = 0;
+
+	t->edges = problem->edges;
+	t->sites = problem->sites;
+	t->groups = (t->sites + LANES - 1) / LANES;
+	memset(&t->load, 0, sizeof(t->load));
+	for (unsigned i = 0; i < t->edges; i++) {
+		t->demand[i] = solve_demand_per_s(problem, i);
+		for (unsigned j = 0; j < t->sites; j++)
+			t->load.of[j] += t->demand[i] * x[i][j];
+	}
+	for (unsigned j = 0; j < t->sites; j++) {
+		const struct queue *queue = &problem->site[j].queue;
+		double load = t->load.of[j];
+
+		t->capacity.of[j] = queue_capacity_per_s(queue);
+		marginal_s[j] = queue_marginal_s(queue, problem->site[j].background_per_s + load);
+		sum_s += load * wait_s(queue, marginal_s[j]);
+		all_per_s += load;
+	}
+	return fmax(PART * sum_s / all_per_s, TAU_LEAST_S);
+}
+
+/* Rows sum to 1 for the present columns; what then goes to each site. */
+LANES_INLINE void scale_rows(struct transport *t)
+{
+	memset(&t->arrives, 0, sizeof(t->arrives));
+	for (unsigned i = 0; i < t->edges; i++) {
+		lanes sum = {0};
+		for (unsigned g = 0; g < t->groups; g++)
+			sum += t->kernel[i].group[g] * t->column.group[g];
+		double all = lanes_sum(sum);
+		t->row[i] = all > 0 ? 1 / all : 0;
+		lanes flows = lanes_all(t->demand[i] * t->row[i]);
+		for (unsigned g = 0; g < t->groups; g++)
+			t->arrives.group[g] += flows * t->kernel[i].group[g];
+	}
+	for (unsigned g = 0; g < t->groups; g++)
+		t->arrives.group[g] *= t->column.group[g];
+}
+
+/*
+ * Sinkhorn (1967): rows and columns in turn, overrelaxed (Thibault et al. 2021). Returns how far a
+ * site's load is off, in parts of its capacity.
+ */
+LANES_INLINE double balance(struct transport *t)
+{
+	t->column = t->load;
+	for (unsigned round = 0;; round++) {
+		double off = 0;
+
+		scale_rows(t);
+		for (unsigned j = 0; j < t->sites; j++)
+			off = fmax(off, fabs(t->arrives.of[j] - t->load.of[j]) / t->capacity.of[j]);
+		if (off < OFF || round == ROUNDS_MAX)
+			return off;
+		for (unsigned j = 0; j < t->sites; j++) {
+			double part = t->arrives.of[j] > 0 ? t->load.of[j] / t->arrives.of[j] : 0;
+			t->column.of[j] *= part * sqrt(part); /* 1.5 */
+		}
+	}
+}
+
+LANES_CLONES static double find(struct transport *t, const struct solve_problem *problem,
+				const double *marginal_s, double tau_s)
+{
+	for (unsigned i = 0; i < t->edges; i++)
+		describe_row(t, i, problem->edge[i].delay_s, marginal_s, tau_s);
+	return balance(t);
+}
+
+void spread(const struct solve_problem *problem, solve_row *x)
+{
+	struct transport t;
+	double marginal_s[SL_CANDIDATES_MAX];
+
+	if (problem->edges < 2 || problem->sites < 2)
+		return;
+	double tau_s = describe(&t, problem, x, marginal_s);
+	double part = fmin(1, OFF / find(&t, problem, marginal_s, tau_s));
+	for (unsigned i = 0; i < t.edges; i++) {
+		/* an idle edge has nothing to spread; its next flow goes where it is best */
+		if (t.row[i] == 0 || problem->edge[i].demand_per_s < t.demand[i])
+			continue;
+		for (unsigned j = 0; j < t.sites; j++)
+			x[i][j] += part * (t.row[i] * t.kernel[i].of[j] * t.column.of[j] - x[i][j]);
+	}
+}
