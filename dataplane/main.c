@@ -269,7 +269,7 @@ static int dataplane_run(struct dataplane *dp, bool verbose)
 		ret = taps_start(&dp->taps, &dp->ports);
 	if (ret == 0)
 		ret = workers_start(&dp->workers, &dp->ports, dp->routes, &dp->pins,
-				    &dp->prober.reflect.rule, dp->taps,
+				    &dp->prober.reflect.rule, prober_probes(&dp->prober), dp->taps,
 				    dp->config->dataplane.busy_poll);
 	if (ret == 0)
 		ret = path_mtu_open(&dp->path_mtu, &dp->nexthop, &dp->workers);
@@ -323,7 +323,6 @@ int main(int argc, char **argv)
 	static struct dataplane dp = {
 		.messages.listen = -1,
 		.path_mtu.socket = {-1, -1},
-		.prober = {.timer = -1, .packets = -1, .reflector = -1},
 	};
 	struct options options = {.config_file = SL_CONFIG_FILE};
 	struct config_error error;

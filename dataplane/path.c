@@ -135,11 +135,12 @@ static void use_one_way(struct path *path, bool one_way)
 }
 
 /* RFC 8762 section 4.2: T1 and T4 are ours, T2 and T3 the reflector's. */
-static bool measure_all(struct path *path, const struct stamp_reply *reply, int64_t t1, int64_t t4)
+static bool measure_all(struct path *path, const struct stamp_reply *reply, int64_t t1,
+			int64_t round_trip_ns)
 {
 	struct sl_path_slot *shared = path->shared;
-	int64_t there_ns = reply->received_ns - t1, back_ns = t4 - reply->sent_ns;
-	int64_t held_ns = reply->sent_ns - reply->received_ns, round_trip_ns = t4 - t1;
+	int64_t there_ns = reply->received_ns - t1, back_ns = t1 + round_trip_ns - reply->sent_ns;
+	int64_t held_ns = reply->sent_ns - reply->received_ns;
 	bool one_way = shared->flags & SL_PATH_ONE_WAY;
 
 	if (round_trip_ns < 0 || round_trip_ns > ABSURD_NS)
@@ -156,23 +157,23 @@ static bool measure_all(struct path *path, const struct stamp_reply *reply, int6
 }
 
 void path_answer(struct path *path, const struct path_rule *rule, const struct stamp_reply *reply,
-		 bool synchronised, int64_t unix_ns, uint64_t at_ns)
+		 bool synchronised, uint64_t at_ns)
 {
 	struct sl_path_slot *shared = path->shared;
-	uint32_t behind = path->next - reply->sequence;
+	uint32_t behind = path->next - reply->sequence, probe = reply->sequence % PATH_RING;
 
 	if (behind == 0 || behind > PATH_RING || was_answered(path, reply->sequence)) {
 		shared->refused++;
 		return;
 	}
-	path->ring[reply->sequence % PATH_RING].answered = true;
+	path->ring[probe].answered = true;
 	shared->answered++;
 	if (behind > path->next - path->decided && shared->unanswered > 0)
 		shared->unanswered--; /* it was given up too early */
 	count_answer(path, reply);
 	use_one_way(path, rule->synchronised && synchronised && reply->synchronised);
-	if (!measure_all(path, reply, path->ring[reply->sequence % PATH_RING].sent_unix_ns,
-			 unix_ns))
+	if (!measure_all(path, reply, path->ring[probe].sent_unix_ns,
+			 (int64_t)(at_ns - path->ring[probe].sent_ns)))
 		shared->refused++;
 	if (at_ns > shared->heard_ns)
 		shared->heard_ns = at_ns;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * One path: what its probes and their answers say of it (suanlu/paths.h), and whether it lives.
- * Pure: time is passed in. Main thread only; struct sl_path_slot is what other processes read.
+ * Pure: time is passed in, by CLOCK_MONOTONIC where it does not say Unix. Worker 0's; struct
+ *sl_path_slot is what other processes read.
  *
  * A path that dies again and again is held longer and longer before it is used again (damping as
  * in RFC 2439): each death adds 1 to a penalty p that halves with each hold_max_ns alive, and
@@ -44,12 +45,13 @@ struct path {
 /* `shared` is a slot with name, interval and, of an earlier run, state; all else starts afresh. */
 void path_init(struct path *path, struct sl_path_slot *shared);
 
-/* The next probe's number; it leaves now. */
+/* The next probe's number; it leaves now. A clock that is set between here and the answer does not
+ * matter. */
 uint32_t path_send(struct path *path, int64_t unix_ns, uint64_t now_ns);
 
-/* An answer came in at unix_ns by our clock, which is at_ns by CLOCK_MONOTONIC. */
+/* An answer came in at at_ns. */
 void path_answer(struct path *path, const struct path_rule *rule, const struct stamp_reply *reply,
-		 bool synchronised, int64_t unix_ns, uint64_t at_ns);
+		 bool synchronised, uint64_t at_ns);
 
 /*
  * The since_ns of path_judge for all paths, newest_ns being when any that is alive was heard last.

@@ -97,10 +97,12 @@ static int map_by_name(const uint32_t *id, unsigned ids, const char *name)
 	return -1;
 }
 
-/* All of them or none; -1 otherwise. */
-static int program_maps(const struct port *port, int map[STEER_MAPS])
+static const char *const steer_maps[STEER_MAPS] = {"steer_ipv4", "steer_ipv6", "steer_vxlan"};
+static const char *const probe_maps[] = {"probe_ends", "probe_answers"};
+
+/* `n` of its maps by name, -1 from the first that it does not have on. */
+static int program_maps(const struct port *port, const char *const *names, unsigned n, int *map)
 {
-	static const char *const names[STEER_MAPS] = {"steer_ipv4", "steer_ipv6", "steer_vxlan"};
 	uint32_t id[16], bytes;
 	struct bpf_prog_info info = {0};
 	int fd, ret = program_on(port, &info, &fd);
@@ -112,7 +114,7 @@ static int program_maps(const struct port *port, int map[STEER_MAPS])
 	}
 	if (fd >= 0)
 		close(fd);
-	for (unsigned i = 0; ret == 0 && i < STEER_MAPS; i++) {
+	for (unsigned i = 0; ret == 0 && i < n; i++) {
 		map[i] = map_by_name(id, info.nr_map_ids, names[i]);
 		ret = map[i] < 0 ? -ENOENT : 0;
 	}
@@ -141,7 +143,8 @@ static int leftover_find(struct port *port)
 	}
 	warnx("%s: replacing the XDP program that an earlier run left", port->name);
 	port->leftover = true;
-	program_maps(port, port->left); /* may be of another version, and lack some */
+	program_maps(port, steer_maps, STEER_MAPS,
+		     port->left); /* may be of another version, and lack some */
 	return 0;
 }
 
@@ -150,7 +153,7 @@ static void port_init(struct port *port)
 	memset(port->steer, -1, sizeof(port->steer));
 	memset(port->left, -1, sizeof(port->left));
 	memset(port->socket, -1, sizeof(port->socket));
-	port->claim = port->tap = -1;
+	port->claim = port->tap = port->probe_ends = port->probe_answers = -1;
 	port->id = PORT_NONE;
 }
 
@@ -240,8 +243,12 @@ static void leftover_take_over(struct port *port)
 /* The driver loaded the program; its maps are found by what is attached. */
 static int maps_open(struct port *port)
 {
-	int ret = program_maps(port, port->steer);
+	int probes[2] = {-1, -1}, ret = program_maps(port, steer_maps, STEER_MAPS, port->steer);
 
+	if (ret == 0)
+		ret = program_maps(port, probe_maps, 2, probes);
+	port->probe_ends = probes[0];
+	port->probe_answers = probes[1];
 	if (ret < 0)
 		warnx("%s: the XDP program's maps are missing: %s", port->name, strerror(-ret));
 	else
@@ -366,6 +373,10 @@ static void port_stop(struct port *port)
 	for (unsigned i = 0; i < STEER_MAPS; i++)
 		if (port->steer[i] >= 0)
 			close(port->steer[i]);
+	if (port->probe_ends >= 0)
+		close(port->probe_ends);
+	if (port->probe_answers >= 0)
+		close(port->probe_answers);
 	if (port->claim >= 0)
 		close(port->claim);
 	card_stop(port);

@@ -21,15 +21,16 @@ enum { STEER_IPV4, STEER_IPV6, STEER_VXLAN, STEER_MAPS }; /* xdp/steer.bpf.c */
 struct port {
 	char name[16];
 	int ifindex;
-	const char *device;	    /* of a card that its driver owns (card.h); NULL: AF_XDP */
-	int tap;		    /* the kernel's side of it, else -1 */
-	int socket[SL_WORKERS_MAX]; /* of each queue, to sleep on; -1: none */
-	uint16_t id;		    /* DPDK port */
-	struct netlink_link link;   /* as the kernel sees it; owner: nexthop.c */
-	int steer[STEER_MAPS];	    /* maps of the XDP program on this interface */
-	int left[STEER_MAPS];	    /* the same of a killed run's program, -1: none */
-	bool leftover;		    /* that program is still attached */
-	int claim;		    /* abstract socket: one dataplane per interface */
+	const char *device;	       /* of a card that its driver owns (card.h); NULL: AF_XDP */
+	int tap;		       /* the kernel's side of it, else -1 */
+	int socket[SL_WORKERS_MAX];    /* of each queue, to sleep on; -1: none */
+	uint16_t id;		       /* DPDK port */
+	struct netlink_link link;      /* as the kernel sees it; owner: nexthop.c */
+	int steer[STEER_MAPS];	       /* maps of the XDP program on this interface */
+	int probe_ends, probe_answers; /* the same for answers to probes (xdp/answer.h) */
+	int left[STEER_MAPS];	       /* the same of a killed run's program, -1: none */
+	bool leftover;		       /* that program is still attached */
+	int claim;		       /* abstract socket: one dataplane per interface */
 };
 
 struct ports {

@@ -347,15 +347,32 @@ static inline unsigned poll_port(struct worker *w, struct burst *b, uint16_t por
 	return received;
 }
 
-/* Nothing is missed: the sockets are readable for as long as a packet waits in them. */
-static __attribute__((noinline, cold)) void nap(struct worker *w)
+static uint64_t nap_ns(const struct worker *w, uint64_t now)
 {
+	uint64_t ns = (w->rare->fragments.packets ? FRAGMENT_NAP_MS : SLEEP_MS) * 1000000ULL, due;
+
+	if (!w->probes)
+		return ns;
+	due = __atomic_load_n(&w->probes->due_tsc, __ATOMIC_RELAXED);
+	return due > now ? RTE_MIN(ns, (due - now) * 1000000000 / rte_get_tsc_hz()) : 0;
+}
+
+/*
+ * Nothing is missed: the sockets are readable for as long as a packet waits in them. False if it
+ * was time alone that ended it: then no packets are to be expected.
+ */
+static __attribute__((noinline, cold)) bool nap(struct worker *w, uint64_t now)
+{
+	uint64_t ns = nap_ns(w, now);
+	struct timespec timeout = {ns / 1000000000, ns % 1000000000};
 	struct epoll_event event;
+	int ready;
 
 	w->counters->sleeps++;
 	rte_rcu_qsbr_thread_offline(w->routes->rcu, w->index);
-	epoll_wait(w->sleep_fd, &event, 1, w->rare->fragments.packets ? FRAGMENT_NAP_MS : SLEEP_MS);
+	ready = epoll_pwait2(w->sleep_fd, &event, 1, &timeout, NULL);
 	rte_rcu_qsbr_thread_online(w->routes->rcu, w->index);
+	return ready != 0;
 }
 
 static int run(void *argument)
@@ -369,6 +386,7 @@ static int run(void *argument)
 	rte_rcu_qsbr_thread_online(w->routes->rcu, w->index);
 	while (!__atomic_load_n(&w->clock->stop, __ATOMIC_RELAXED)) {
 		unsigned n = 0;
+		uint64_t now;
 
 		b.now_s = __atomic_load_n(&w->clock->now_s, __ATOMIC_RELAXED);
 		for (unsigned i = 0; i < w->ports->ports; i++)
@@ -379,14 +397,15 @@ static int run(void *argument)
 			n += send_for_kernel(w, &b);
 		if (unlikely(w->rare->fragments.packets))
 			fragments_overdue(w);
+		now = rte_rdtsc();
+		if (unlikely(w->probes != NULL) && probes_due(w->probes, now))
+			probes_turn(w->probes);
 		w->counters->polls++;
 		rte_rcu_qsbr_quiescent(w->routes->rcu, w->index);
-		if (n || w->sleep_fd < 0) {
+		if (n || w->sleep_fd < 0)
+			last = now;
+		else if (now - last > spin && nap(w, now))
 			last = rte_rdtsc();
-		} else if (rte_rdtsc() - last > spin) {
-			nap(w);
-			last = rte_rdtsc();
-		}
 	}
 	fragments_drain(w);
 	rte_rcu_qsbr_thread_offline(w->routes->rcu, w->index);

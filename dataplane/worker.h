@@ -17,6 +17,7 @@
 #include "icmp.h"
 #include "pin.h"
 #include "port.h"
+#include "probes.h"
 #include "reflect_frame.h"
 #include "routes.h"
 #include "tap.h"
@@ -38,6 +39,7 @@ struct rare {
 	struct icmp_limiter relayed; /* errors that go to all sites */
 	struct icmp_limiter echo;
 	struct icmp_limiter probes;
+	struct probes *measured; /* NULL: nothing is */
 	const struct reflect_rule *reflect;
 	struct reflector reflector;
 	struct taps *taps; /* NULL: no port has one */
@@ -61,6 +63,7 @@ struct worker {
 	unsigned index;	 /* queue of each port, RCU thread id, place in the array of all */
 	unsigned others; /* workers besides this one */
 	int sleep_fd;	 /* epoll over its queues' sockets and main's wake-up; -1: busy poll */
+	struct probes *probes;	      /* worker 0's: its turns; NULL: none */
 	struct rte_ring *from_kernel; /* what it is to send for the taps; NULL: nothing */
 	struct rare *rare;
 };

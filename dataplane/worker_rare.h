@@ -362,6 +362,21 @@ static COLD bool enter_probe(struct worker *w, struct burst *b, const struct pas
 	return true;
 }
 
+/* --- answers to our own, where no XDP program keeps them --- */
+
+static COLD bool enter_answer(struct worker *w, const struct passing *p,
+			      const struct packet *packet)
+{
+	const struct flow_key *key = &packet->key;
+
+	if (!w->rare->measured || key->protocol != IPPROTO_UDP || key->family != 6 ||
+	    key->source_port != rte_cpu_to_be_16(STAMP_PORT) ||
+	    !probes_take(w->rare->measured, p->mbuf, packet->data + packet->l3, packet->l3_bytes))
+		return false;
+	w->counters->verdict[SL_VERDICT_PROBE_TAKEN]++;
+	return true;
+}
+
 /* --- ports with a tap: what the XDP program would have left to the kernel --- */
 
 /* As xdp/steer.bpf.c, by destination alone. */
@@ -426,6 +441,8 @@ static COLD void enter_rare(struct worker *w, struct passing *p, struct packet *
 {
 	struct burst *b = w->rare->burst;
 
+	if (verdict == SL_VERDICT_NO_SERVICE && enter_answer(w, p, packet))
+		return;
 	if (w->rare->taps && leave_to_kernel(w, b, p->mbuf))
 		return;
 	if (verdict == SL_VERDICT_FRAGMENT) {

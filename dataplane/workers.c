@@ -30,7 +30,7 @@ static int epoll_add(int epoll, int fd, uint32_t events)
 
 /* What a worker sleeps on: its own queues' sockets, `wake` for the end, packets of the kernel. */
 static int sleep_open(const struct workers *workers, const struct ports *ports, unsigned index,
-		      const struct taps *taps)
+		      const struct taps *taps, const struct probes *probes)
 {
 	int epoll = epoll_create1(EPOLL_CLOEXEC);
 	bool added = epoll >= 0 && epoll_add(epoll, workers->wake, EPOLLIN) == 0;
@@ -39,6 +39,8 @@ static int sleep_open(const struct workers *workers, const struct ports *ports, 
 		added = epoll_add(epoll, ports->port[i].socket[index], EPOLLIN) == 0;
 	if (added && taps && index == 0)
 		added = epoll_add(epoll, taps->kick, EPOLLIN | EPOLLET) == 0;
+	if (added && probes && index == 0)
+		added = epoll_add(epoll, probes->kick, EPOLLIN | EPOLLET) == 0;
 	if (added)
 		return epoll;
 	warn("cannot wait for packets");
@@ -46,7 +48,8 @@ static int sleep_open(const struct workers *workers, const struct ports *ports, 
 }
 
 /* A second's messages at most, a burst of them, and the same for each group of sources. */
-static struct rare *rare_create(const struct reflect_rule *reflect, struct taps *taps, int wants)
+static struct rare *rare_create(const struct reflect_rule *reflect, struct probes *probes,
+				struct taps *taps, int wants)
 {
 	struct rare *rare = rte_zmalloc("rare", sizeof(*rare), RTE_CACHE_LINE_SIZE);
 
@@ -60,6 +63,7 @@ static struct rare *rare_create(const struct reflect_rule *reflect, struct taps 
 	icmp_limiter_init(&rare->echo, 2000, 400, 100, 50);
 	icmp_limiter_init(&rare->probes, 200000, 4000, 20000, 2000);
 	rare->reflect = reflect;
+	rare->measured = probes;
 	rare->wants_fd = wants;
 	rare->taps = taps;
 	return rare;
@@ -67,7 +71,7 @@ static struct rare *rare_create(const struct reflect_rule *reflect, struct taps 
 
 int workers_start(struct workers *workers, const struct ports *ports, struct routes *routes,
 		  const struct pin_file *pins, const struct reflect_rule *reflect,
-		  struct taps *taps, bool busy_poll)
+		  struct probes *probes, struct taps *taps, bool busy_poll)
 {
 	unsigned lcore, n = 0;
 	int ret = 0;
@@ -90,9 +94,10 @@ int workers_start(struct workers *workers, const struct ports *ports, struct rou
 			.random = rte_rand() | 1,
 			.index = i,
 			.others = ports->workers - 1,
+			.probes = i == 0 ? probes : NULL,
 			.from_kernel = taps && i == 0 ? taps->to_wire : NULL,
-			.sleep_fd = sleeps ? sleep_open(workers, ports, i, taps) : -1,
-			.rare = rare_create(reflect, taps, workers->wants),
+			.sleep_fd = sleeps ? sleep_open(workers, ports, i, taps, probes) : -1,
+			.rare = rare_create(reflect, probes, taps, workers->wants),
 		};
 		if (!w->rare || (sleeps && w->sleep_fd < 0))
 			return -ENOMEM;

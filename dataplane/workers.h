@@ -20,7 +20,7 @@ struct workers {
 /* One worker on each lcore but the main one. 0 or -errno, said on stderr. */
 int workers_start(struct workers *workers, const struct ports *ports, struct routes *routes,
 		  const struct pin_file *pins, const struct reflect_rule *reflect,
-		  struct taps *taps, bool busy_poll);
+		  struct probes *probes, struct taps *taps, bool busy_poll);
 void workers_stop(struct workers *workers);
 
 /* `wants` is readable: has the ways looked for that workers miss (adjacency.h). */

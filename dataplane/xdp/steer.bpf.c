@@ -4,6 +4,9 @@
  * this node's SIDs and its end of VXLAN. Everything else (SSH, ARP, ND, BGP) goes on to the kernel
  * untouched.
  *
+ * Answers to our probes go to a ring in memory instead, which is read when the next probes are due:
+ * with the time at which they are here, and without waking anybody.
+ *
  * If no AF_XDP socket is bound (the dataplane is being restarted) our packets are dropped:
  * TCP sends them again, whereas the kernel would answer "unreachable" and break it.
  */
@@ -16,6 +19,8 @@
 
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
+
+#include "answer.h"
 
 #define PREFIXES_MAX 8192
 #define VLAN_TAGS_MAX 2
@@ -68,6 +73,18 @@ struct {
 	__type(value, __u8);
 } steer_vxlan SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 64);
+	__type(key, struct steer_probe_end);
+	__type(value, __u8);
+} probe_ends SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 18);
+} probe_answers SEC(".maps");
+
 struct vlan_tag {
 	__be16 tci;
 	__be16 type;
@@ -109,6 +126,36 @@ static __always_inline int is_ours(void *l3, void *end, __be16 type)
 	return 0;
 }
 
+static __always_inline int is_answer(struct ipv6hdr *ip, void *end)
+{
+	struct udphdr *udp = (void *)(ip + 1);
+	struct steer_probe_end key = {0};
+
+	if ((void *)(udp + 1) > end || ip->nexthdr != IPPROTO_UDP ||
+	    udp->source != bpf_htons(STEER_STAMP_PORT))
+		return 0;
+	__builtin_memcpy(key.address, &ip->daddr, sizeof(key.address));
+	key.port = udp->dest;
+	return bpf_map_lookup_elem(&probe_ends, &key) != 0;
+}
+
+/* One that does not fit is lost, as on the way. */
+static __always_inline void keep_answer(struct xdp_md *ctx, __u32 at, __u32 bytes)
+{
+	struct steer_answer *answer;
+
+	if (bytes < sizeof(struct ipv6hdr) || bytes > STEER_ANSWER_BYTES)
+		return;
+	answer = bpf_ringbuf_reserve(&probe_answers, sizeof(*answer), 0);
+	if (!answer)
+		return;
+	answer->at_ns = bpf_ktime_get_ns();
+	answer->bytes = bytes;
+	if (bpf_xdp_load_bytes(ctx, at, answer->packet, bytes) < 0)
+		answer->bytes = 0;
+	bpf_ringbuf_submit(answer, BPF_RB_NO_WAKEUP);
+}
+
 SEC("xdp")
 int steer(struct xdp_md *ctx)
 {
@@ -128,6 +175,12 @@ int steer(struct xdp_md *ctx)
 			return XDP_PASS;
 		type = tag->type;
 		l3 = tag + 1;
+	}
+	if (type == bpf_htons(ETH_P_IPV6) && (void *)((struct ipv6hdr *)l3 + 1) <= end &&
+	    is_answer(l3, end)) {
+		struct ipv6hdr *ip = l3;
+		keep_answer(ctx, l3 - data, sizeof(*ip) + bpf_ntohs(ip->payload_len));
+		return XDP_DROP;
 	}
 	if (!is_ours(l3, end, type))
 		return XDP_PASS;

@@ -50,7 +50,8 @@
 	X(KERNEL_FULL, "kernel-full", "not ours, and the kernel has too many waiting")        \
 	X(CONGESTED, "congested", "met congestion in the overlay, its sender knows no ECN")   \
 	X(PROBE_ANSWERED, "probe-answered", "a STAMP probe, answered")                        \
-	X(ADVANCED, "advanced", "sent on to its next segment (End)")
+	X(ADVANCED, "advanced", "sent on to its next segment (End)")                          \
+	X(PROBE_TAKEN, "probe-taken", "the answer to a STAMP probe of ours")
 
 enum sl_verdict {
 #define X(name, text, what) SL_VERDICT_##name,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * What the dataplane measures of the paths to sites and transit nodes, by STAMP (RFC 8762):
- * RUN_DIR/paths, mapped MAP_SHARED, written by the dataplane's main thread alone. Readers map it
+ * RUN_DIR/paths, mapped MAP_SHARED, written by the dataplane alone. Readers map it
  * read-only and ask nobody; 64-bit loads are atomic, a slot is not all of one instant.
  *
  * A slot is a path's while `used` is set. The file outlives the dataplane, so that one that is
@@ -22,7 +22,7 @@
 
 #define SL_PATHS_FILE "paths"
 #define SL_PATHS_MAGIC 0x7368746170ULL /* "paths" */
-#define SL_PATHS_VERSION 1
+#define SL_PATHS_VERSION 2
 
 enum sl_path_state { SL_PATH_UNKNOWN, SL_PATH_ALIVE, SL_PATH_DEAD, SL_PATH_HELD };
 
@@ -38,7 +38,7 @@ enum sl_path_flags {
 /* There: to the reflector; back: from it. */
 enum sl_path_way { SL_PATH_THERE, SL_PATH_BACK, SL_PATH_WAYS };
 
-/* dataplane's main thread: rw, others: ro. Nanoseconds; 0: nothing measured yet. */
+/* Nanoseconds; 0: nothing measured yet. */
 struct sl_path_delay {
 	int64_t current_ns;
 	int64_t least_ns;    /* of the last one to two minutes */
@@ -76,6 +76,8 @@ struct sl_paths {
 	uint64_t heartbeat_ns; /* CLOCK_MONOTONIC, renewed at least once a second */
 	uint64_t unknown;      /* answers that belong to no path, or do not authenticate */
 	uint64_t reflected;    /* probes of others that this node answered */
+	uint64_t spent_ns; /* by worker 0 with probes and answers, the kernel's work for it included
+			    */
 	struct sl_path_slot path[SL_PATHS_MAX];
 };
 

@@ -241,7 +241,7 @@ int main(int argc, char **argv)
 	queues_start(workers);
 	static const struct reflect_rule no_reflector;
 	if (workers_start(&bench.workers, &bench.ports, bench.routes, &bench.pins, &no_reflector,
-			  NULL, true) < 0)
+			  NULL, NULL, true) < 0)
 		errx(1, "workers");
 	if (strcmp(bench.name, "swap") == 0)
 		churn(&bench);
