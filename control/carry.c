@@ -33,6 +33,7 @@ static void carry_service(struct state *to, unsigned i, struct state *from, unsi
 
 	service->demand_per_s = old->demand_per_s;
 	service->flows = old->flows;
+	service->counted = old->counted;
 	service->dirty = old->dirty || !config_same_service(config, i, from->config, before);
 	service->cause = old->cause;
 	for (unsigned k = 0; k < config->service[i].sites; k++) {
@@ -41,7 +42,7 @@ static void carry_service(struct state *to, unsigned i, struct state *from, unsi
 		if (m < 0)
 			continue;
 		service->member[k] = old->member[m];
-		old->member[m].said = NULL; /* has one owner */
+		old->member[m].said_in = NULL; /* is held once */
 		estimate_bound(&service->member[k].estimate,
 			       config->site[config->service[i].site[k]].servers);
 	}
@@ -89,6 +90,7 @@ void carry_state(struct state *to, struct state *from)
 		if (before < 0)
 			continue;
 		to->site[i] = from->site[before];
+		memset(to->site[i].place, 0, sizeof(to->site[i].place));
 		carry_delay(&to->site[i], &to->config->site[i]);
 	}
 	for (unsigned i = 0; i < to->config->services; i++) {

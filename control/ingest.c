@@ -3,6 +3,7 @@
 #include "address.h"
 #include "clock.h"
 #include "log.h"
+#include "telemetry/unpack.h"
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -236,6 +237,14 @@ static void apply(struct ingest *ingest, Suanlu__Report *report, unsigned sender
 	}
 }
 
+void ingest_expect(const struct ingest *ingest, const uint8_t *data, size_t bytes)
+{
+	int sender = verify_claimed(ingest->verify, data, bytes);
+
+	if (sender >= 0 && sender < (int)ingest->state->config->sites)
+		state_site_expect(ingest->state, (unsigned)sender);
+}
+
 void ingest_count(struct ingest *ingest, enum verify_reason reason, Suanlu__Report *report,
 		  unsigned sender, int64_t ahead_us, uint64_t arrived_ns)
 {
@@ -245,7 +254,7 @@ void ingest_count(struct ingest *ingest, enum verify_reason reason, Suanlu__Repo
 	if (reason != VERIFY_ACCEPTED)
 		return;
 	apply(ingest, report, sender, ahead_us, arrived_ns);
-	suanlu__report__free_unpacked(report, NULL);
+	unpack_release(report);
 }
 
 static void meet_stranger(struct ingest *ingest, struct mmsghdr *datagram, uint64_t now_us)
@@ -256,19 +265,22 @@ static void meet_stranger(struct ingest *ingest, struct mmsghdr *datagram, uint6
 			  NULL, address_text(datagram->msg_hdr.msg_name, text), now_us, clock_s());
 }
 
-static bool take(struct ingest *ingest, struct mmsghdr *datagram, uint64_t now_us)
+struct verdict {
+	Suanlu__Report *report;
+	unsigned sender;
+	int64_t ahead_us;
+	enum verify_reason reason;
+};
+
+static bool take(struct ingest *ingest, struct mmsghdr *datagram, const struct verdict *v,
+		 uint64_t now_us)
 {
+	enum verify_reason reason = v->reason;
 	uint64_t arrived_ns;
-	Suanlu__Report *report = NULL;
-	unsigned sender = 0;
-	int64_t ahead_us = 0;
-	enum verify_reason reason =
-		verify_datagram(ingest->verify, datagram->msg_hdr.msg_iov->iov_base,
-				datagram->msg_len, now_us, &report, &sender, &ahead_us);
 
 	/* two clocks are read for it: not for each of a flood */
 	arrived_ns = reason == VERIFY_ACCEPTED ? received_ns(&datagram->msg_hdr) : 0;
-	ingest_count(ingest, reason, report, sender, ahead_us, arrived_ns);
+	ingest_count(ingest, reason, v->report, v->sender, v->ahead_us, arrived_ns);
 	if (reason != VERIFY_ACCEPTED) {
 		memcpy(&ingest->refused_from[reason], datagram->msg_hdr.msg_name,
 		       sizeof(struct sockaddr_storage));
@@ -302,6 +314,7 @@ static void on_readable(int fd, short what, void *argument)
 	struct iovec part[INGEST_BURST];
 	struct mmsghdr datagram[INGEST_BURST];
 	uint64_t now_us = clock_unix_us();
+	struct verdict verdict[INGEST_BURST];
 	bool changed = false;
 	int count;
 
@@ -316,8 +329,16 @@ static void on_readable(int fd, short what, void *argument)
 						      .msg_controllen = sizeof(control[i])};
 	}
 	count = recvmmsg(fd, datagram, INGEST_BURST, MSG_DONTWAIT, NULL);
+	/* one thing after the other: both are faster with their own in the caches */
 	for (int i = 0; i < count; i++)
-		changed |= take(ingest, &datagram[i], now_us);
+		verdict[i].reason = verify_datagram(ingest->verify, data[i], datagram[i].msg_len,
+						    now_us, &verdict[i].report, &verdict[i].sender,
+						    &verdict[i].ahead_us);
+	for (int i = 0; i < count; i++) {
+		if (verdict[i].reason == VERIFY_ACCEPTED)
+			ingest_expect(ingest, data[i], datagram[i].msg_len);
+		changed |= take(ingest, &datagram[i], &verdict[i], now_us);
+	}
 	if (count > 0)
 		note_dropped(ingest, &datagram[count - 1].msg_hdr);
 	if (changed)

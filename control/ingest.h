@@ -61,6 +61,9 @@ void ingest_close(struct ingest *ingest);
 int ingest_start(struct ingest *ingest, struct event_base *base, ingest_ready *ready,
 		 void *argument);
 
+/* Before bytes are given to verify.h. */
+void ingest_expect(const struct ingest *ingest, const uint8_t *data, size_t bytes);
+
 /* A verdict of verify.h: counts it, and puts an accepted report, which it frees, into the state. */
 void ingest_count(struct ingest *ingest, enum verify_reason reason, Suanlu__Report *report,
 		  unsigned sender, int64_t ahead_us, uint64_t arrived_ns);

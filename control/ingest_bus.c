@@ -77,6 +77,7 @@ static bool take(struct ingest_bus *in)
 			in->elsewhere++;
 			return false;
 		}
+		ingest_expect(ingest, message->data, message->bytes);
 		reason = verify_message(ingest->verify, message->data, message->bytes, now_us,
 					(unsigned)sender, &report, &ahead_us);
 	}

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "state.h"
+#include "telemetry/unpack.h"
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
@@ -124,7 +125,7 @@ static void close_members(struct state *state, unsigned i)
 	struct state_member *member = state->service[i].member;
 
 	for (unsigned k = 0; member && k < state->config->service[i].sites; k++)
-		suanlu__service_load__free_unpacked(member[k].said, NULL);
+		unpack_release(member[k].said_in);
 	free(member);
 }
 
@@ -193,28 +194,43 @@ static int member_at(const struct config_service *service, unsigned site)
 }
 
 /*
- * Of the i-th service that a site reports; NULL: it is not one of ours there. A site names the
- * same in the same order again and again, so it is most often where it was.
+ * Of the i-th service that a site reports; its member is NULL if it is not one of ours there. A
+ * site names the same in the same order again and again, so it is most often where it was.
  */
-static struct state_member *place_of(struct state *state, unsigned site, size_t i, const char *name,
-				     struct state_service **service)
+static struct state_place place_of(struct state *state, unsigned site, size_t i, const char *name)
 {
-	const struct config *config = state->config;
 	struct state_place none = {},
 			   *place = i < STATE_PLACES ? &state->site[site].place[i] : &none;
-	int index = place->service, k = place->member;
+	int index, k;
 
-	if (index >= (int)config->services || k >= (int)config->service[index].sites ||
-	    config->service[index].site[k] != site ||
-	    strcmp(config->service[index].name, name) != 0) {
-		index = state_find_service(state, name);
-		k = index < 0 ? -1 : member_at(&config->service[index], site);
-		if (k < 0)
-			return NULL;
-		*place = (struct state_place){(uint16_t)index, (uint16_t)k};
+	if (place->name && strcmp(place->name, name) == 0)
+		return *place;
+	index = state_find_service(state, name);
+	k = index < 0 ? -1 : member_at(&state->config->service[index], site);
+	if (k < 0)
+		return (struct state_place){};
+	*place = (struct state_place){state->config->service[index].name, &state->service[index],
+				      &state->service[index].member[k]};
+	return *place;
+}
+
+/* Members of many sites are more than a cache holds: what is worked on next comes meanwhile. */
+static void fetch(const struct state_member *member, unsigned ticks)
+{
+	for (const char *at = (const char *)member; at < (const char *)member->flows.past; at += 64)
+		__builtin_prefetch(at, 1);
+	__builtin_prefetch(&member->flows.past[ticks % FLOWS_PAST], 1);
+}
+
+void state_site_expect(const struct state *state, unsigned site)
+{
+	const struct state_place *place = state->site[site].place;
+	unsigned ticks = place[0].member ? place[0].member->flows.ticks : 0;
+
+	for (unsigned i = 0; i < STATE_PLACES && place[i].name; i++) {
+		__builtin_prefetch(place[i].name);
+		fetch(place[i].member, ticks - 2);
 	}
-	*service = &state->service[index];
-	return &(*service)->member[k];
 }
 
 void state_site_report(struct state *state, unsigned site, const Suanlu__Report *report,
@@ -228,41 +244,40 @@ void state_site_report(struct state *state, unsigned site, const Suanlu__Report 
 	s->price_per_hour = report->price_per_hour;
 	s->pue = report->pue;
 	for (size_t i = 0; i < report->n_load; i++) {
-		struct state_service *service;
-		struct state_member *member =
-			place_of(state, site, i, report->load[i]->service, &service);
+		struct state_place place = place_of(state, site, i, report->load[i]->service);
+		struct state_member *member = place.member;
 
 		if (!member)
 			continue;
 		estimate_report(&member->estimate, report->load[i], now_s, measured_s,
 				valid_for_s(report), sent_per_s(member, now_s));
-		service->dirty = true;
+		place.service->dirty = true;
 		flows_compare(&member->flows, &member->estimate);
-		if (service->cause.arrived_ns == 0)
-			service->cause =
+		if (place.service->cause.arrived_ns == 0)
+			place.service->cause =
 				(struct reaction_cause){received_ns, (uint64_t)(measured_s * 1e9)};
 	}
 }
 
-/* protobuf-c passes over what is gone when it frees the report. */
 void state_site_said(struct state *state, unsigned site, Suanlu__Report *report)
 {
 	for (size_t i = 0; i < report->n_load; i++) {
-		struct state_service *service;
 		struct state_member *member =
-			place_of(state, site, i, report->load[i]->service, &service);
+			place_of(state, site, i, report->load[i]->service).member;
 
 		if (!member)
 			continue;
-		suanlu__service_load__free_unpacked(member->said, NULL);
+		unpack_hold(report);
+		unpack_release(member->said_in);
+		member->said_in = report;
 		member->said = report->load[i];
-		report->load[i] = NULL;
 	}
 }
 
 static void count(struct state_service *service, unsigned k, struct flows_edge *edge, double now_s,
 		  double path_s, uint64_t sent, uint64_t closed)
 {
+	service->counted |= sent > 0 || closed > 0;
 	flows_count(&service->member[k].flows, edge, now_s, path_s, sent, closed);
 	service->sent += (double)sent;
 	service->closed += (double)closed;
@@ -276,6 +291,12 @@ void state_count(struct state *state, unsigned service, unsigned member, double 
 
 	count(s, member, &s->member[member].counted, now_s, state->site[site].delay_s, sent,
 	      closed);
+}
+
+void state_found(struct state *state, unsigned service, unsigned member, double flows)
+{
+	state->service[service].member[member].flows.open += flows;
+	state->service[service].counted |= flows != 0;
 }
 
 static void take_counts(struct state *state, unsigned edge, unsigned index,
@@ -294,7 +315,8 @@ static void take_counts(struct state *state, unsigned edge, unsigned index,
 		double path_s = state_edge_delay_s(state, edge, (unsigned)site, now_s);
 		/* Totals that went backwards are of an edge that started again. */
 		if (before->edge.at_s == 0)
-			service->member[k].flows.open += (double)told->sent - (double)told->closed;
+			state_found(state, index, (unsigned)k,
+				    (double)told->sent - (double)told->closed);
 		else if (told->sent >= before->sent && told->closed >= before->closed &&
 			 isfinite(path_s))
 			count(service, (unsigned)k, &before->edge, now_s, path_s,
@@ -387,6 +409,8 @@ static void tick_service(struct state *state, unsigned index, double now_s)
 		double path_s = state->site[config->site[k]].delay_s;
 		double elapsed_s = now_s - member->flows.tick_s;
 
+		if (k + 1 < config->sites)
+			fetch(member + 1, member->flows.ticks);
 		if (k == 0) {
 			service->sent *= exp(-elapsed_s / SEEN_S);
 			service->closed *= exp(-elapsed_s / SEEN_S);
@@ -398,7 +422,8 @@ static void tick_service(struct state *state, unsigned index, double now_s)
 void state_tick(struct state *state, double now_s)
 {
 	for (unsigned i = 0; i < state->config->services; i++)
-		tick_service(state, i, now_s);
+		if (state->service[i].counted)
+			tick_service(state, i, now_s);
 }
 
 enum estimate_state state_site_state(const struct state *state, unsigned site, double now_s)

@@ -18,7 +18,9 @@
 #define STATE_PLACES 32 /* more of a site's services are looked up by name each time */
 
 struct state_place {
-	uint16_t service, member;
+	const char *name; /* of the service; NULL: nothing is here yet */
+	struct state_service *service;
+	struct state_member *member;
 };
 
 struct state_site {
@@ -43,11 +45,12 @@ struct state_member {
 	struct estimate estimate;
 	double own_per_s;    /* new flows that this node sends there */
 	double others_per_s; /* the same of the other edges, by their demand and our solution */
-	struct flows flows;
-	struct flows_edge counted;	/* of this node */
-	double sent;			/* integral of both; routes.c */
-	double sent_before, reported_s; /* at the last report; 0: none yet */
-	Suanlu__ServiceLoad *said;	/* the site's last word on it; NULL: none. Owned. */
+	struct flows_edge counted;	 /* of this node */
+	double sent;			 /* integral of both; routes.c */
+	double sent_before, reported_s;	 /* at the last report; 0: none yet */
+	const Suanlu__ServiceLoad *said; /* the site's last word on it; NULL: none */
+	Suanlu__Report *said_in;	 /* held: unpack.h */
+	struct flows flows;		 /* last: its past is long and most of it cold */
 };
 
 struct state_service {
@@ -56,6 +59,7 @@ struct state_service {
 	struct state_member *member;
 	unsigned first;		     /* of its members in state_edge.count */
 	double sent, closed;	     /* flows of all edges and members, of the last seconds */
+	bool counted;		     /* some edge counted flows of it, ever */
 	bool dirty;		     /* a report came since its routes were last solved */
 	struct reaction_cause cause; /* the first of those */
 };
@@ -102,11 +106,15 @@ void state_close(struct state *state);
 int state_find_site(struct state *state, const char *name);    /* index, -1: none */
 int state_find_service(struct state *state, const char *name); /* index, -1: none */
 
+/* A report that says it is of this site will be looked at: what it changes comes from memory while
+ * the signature is checked. */
+void state_site_expect(const struct state *state, unsigned site);
+
 /* A verified report of a site arrived; measured_s is its measurement on our clock. */
 void state_site_report(struct state *state, unsigned site, const Suanlu__Report *report,
 		       double now_s, double measured_s, uint64_t received_ns);
 
-/* The same report's loads are taken out of it, as they are: what was said is kept. */
+/* The same report is held for its loads (unpack.h): what was said is kept as it was said. */
 void state_site_said(struct state *state, unsigned site, Suanlu__Report *report);
 
 /* A verified report of another edge. */
@@ -120,6 +128,9 @@ void state_transit_report(struct state *state, unsigned transit, const Suanlu__R
 /* Does a link of it count: was it said so lately? */
 bool state_link_lives(const struct state_transit *transit, const struct state_link *link,
 		      double now_s);
+
+/* Flows that a member had already when counting began. */
+void state_found(struct state *state, unsigned service, unsigned member, double flows);
 
 /* Flows of a member since this node last counted. */
 void state_count(struct state *state, unsigned service, unsigned member, double now_s,

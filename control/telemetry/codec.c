@@ -81,19 +81,27 @@ static bool take_varint(const uint8_t **at, const uint8_t *end, uint8_t field, u
 	return false;
 }
 
-bool codec_peek(const uint8_t *signed_report, size_t bytes, uint64_t *sequence,
-		uint64_t *measured_us)
+bool codec_peek(const uint8_t *signed_report, size_t bytes, struct codec_peek *peek)
 {
 	/* field << 3 | wire type: 2 is length-delimited, 0 a varint */
-	enum { REPORT = 1 << 3 | 2, SEQUENCE = 1 << 3, MEASURED_AT_US = 2 << 3 };
+	enum {
+		REPORT = 1 << 3 | 2,
+		SEQUENCE = 1 << 3,
+		MEASURED_AT_US = 2 << 3,
+		VALID_FOR_MS = 3 << 3
+	};
 	const uint8_t *at = signed_report, *end = at + bytes;
-	uint64_t length;
+	uint64_t length, valid_for_ms;
 
 	if (!take_varint(&at, end, REPORT, &length) || length > (size_t)(end - at))
 		return false;
 	end = at + length;
-	return take_varint(&at, end, SEQUENCE, sequence) &&
-	       take_varint(&at, end, MEASURED_AT_US, measured_us);
+	if (!take_varint(&at, end, SEQUENCE, &peek->sequence) ||
+	    !take_varint(&at, end, MEASURED_AT_US, &peek->measured_us))
+		return false;
+	peek->valid_for_ms =
+		take_varint(&at, end, VALID_FOR_MS, &valid_for_ms) ? (uint32_t)valid_for_ms : 0;
+	return true;
 }
 
 bool codec_signature_valid(const uint8_t key[KEY_PUBLIC_BYTES], const uint8_t *report, size_t bytes,

@@ -48,12 +48,17 @@ void codec_tag(const uint8_t pair[CODEC_PAIR_BYTES], const uint8_t *datagram, si
 int codec_sign(const struct key *own, const Suanlu__Report *report,
 	       uint8_t datagram[CODEC_DATAGRAM_MAX]);
 
+/* What says whether a report is worth decoding. */
+struct codec_peek {
+	uint64_t sequence, measured_us;
+	uint32_t valid_for_ms; /* 0: not said */
+};
+
 /*
- * Sequence and time of the report in a SignedReport, without decoding it: a fiftieth of the price.
- * False if they are not where every encoder puts them (fields in order); then nobody knows yet.
+ * Looks into a SignedReport without decoding it: a fiftieth of the price. False if the fields are
+ * not where every encoder puts them (in order); then nobody knows yet.
  */
-bool codec_peek(const uint8_t *signed_report, size_t bytes, uint64_t *sequence,
-		uint64_t *measured_us);
+bool codec_peek(const uint8_t *signed_report, size_t bytes, struct codec_peek *peek);
 
 bool codec_signature_valid(const uint8_t key[KEY_PUBLIC_BYTES], const uint8_t *report, size_t bytes,
 			   const uint8_t signature[crypto_sign_BYTES]);

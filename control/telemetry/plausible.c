@@ -118,24 +118,44 @@ static bool wrong_in(char *why, size_t bytes, const char *list, const char *name
 	return false;
 }
 
-/* Names in the first `count` entries of three differently typed lists. */
-#define SEEN_BEFORE(list, count, name)                                                       \
-	({                                                                                   \
-		size_t at_ = 0;                                                              \
-		while (at_ < (count) && strcmp((list)[at_]->name, (list)[count]->name) != 0) \
-			at_++;                                                               \
-		at_ < (count);                                                               \
-	})
+/* The names of one list: open addressing, and more room than a list may be long. */
+struct names {
+	const char *slot[2 * PLAUSIBLE_ENTRIES_MAX];
+};
+
+/* FNV-1a. Who chose names that collide would still be bounded by the list. */
+static unsigned hash_of(const char *name)
+{
+	uint32_t hash = 2166136261u;
+
+	for (; *name; name++)
+		hash = (hash ^ (uint8_t)*name) * 16777619u;
+	return hash;
+}
+
+static bool seen_before(struct names *names, const char *name)
+{
+	const unsigned mask = sizeof(names->slot) / sizeof(*names->slot) - 1;
+	unsigned i = hash_of(name) & mask;
+
+	for (; names->slot[i]; i = (i + 1) & mask)
+		if (strcmp(names->slot[i], name) == 0)
+			return true;
+	names->slot[i] = name;
+	return false;
+}
 
 static bool loads_plausible(const Suanlu__Report *report, char *why, size_t bytes)
 {
+	struct names names = {};
+
 	for (size_t i = 0; i < report->n_load; i++) {
 		const Suanlu__ServiceLoad *load = report->load[i];
 		const char *wrong = check_load(load);
 
 		if (!is_name(load->service))
 			wrong = "service name";
-		else if (SEEN_BEFORE(report->load, i, service))
+		else if (seen_before(&names, load->service))
 			wrong = "service named twice";
 		if (wrong)
 			return wrong_in(why, bytes, "load", load->service, wrong);
@@ -145,12 +165,14 @@ static bool loads_plausible(const Suanlu__Report *report, char *why, size_t byte
 
 static const char *check_flows(const Suanlu__ServiceDemand *demand)
 {
+	struct names names = {};
+
 	if (demand->n_site > PLAUSIBLE_ENTRIES_MAX)
 		return "number of sites";
 	for (size_t i = 0; i < demand->n_site; i++) {
 		if (!is_name(demand->site[i]->site))
 			return "site name";
-		if (SEEN_BEFORE(demand->site, i, site))
+		if (seen_before(&names, demand->site[i]->site))
 			return "site named twice";
 		if (demand->site[i]->sent > SENT_MAX ||
 		    demand->site[i]->closed > demand->site[i]->sent)
@@ -161,13 +183,15 @@ static const char *check_flows(const Suanlu__ServiceDemand *demand)
 
 static bool demands_plausible(const Suanlu__Report *report, char *why, size_t bytes)
 {
+	struct names names = {};
+
 	for (size_t i = 0; i < report->n_demand; i++) {
 		const Suanlu__ServiceDemand *demand = report->demand[i];
 		const char *wrong = NULL;
 
 		if (!is_name(demand->service))
 			wrong = "service name";
-		else if (SEEN_BEFORE(report->demand, i, service))
+		else if (seen_before(&names, demand->service))
 			wrong = "service named twice";
 		else if (!in_range(demand->new_flows_per_s, 0, RATE_MAX))
 			wrong = "new_flows_per_s";
@@ -181,13 +205,15 @@ static bool demands_plausible(const Suanlu__Report *report, char *why, size_t by
 
 static bool paths_plausible(const Suanlu__Report *report, char *why, size_t bytes)
 {
+	struct names names = {};
+
 	for (size_t i = 0; i < report->n_path; i++) {
 		const Suanlu__PathDelay *path = report->path[i];
 		const char *wrong = NULL;
 
 		if (!is_name(path->site))
 			wrong = "site name";
-		else if (SEEN_BEFORE(report->path, i, site))
+		else if (seen_before(&names, path->site))
 			wrong = "site named twice";
 		else if (!in_range(path->delay_s, 0, TIME_S_MAX))
 			wrong = "delay_s";
@@ -202,6 +228,7 @@ static bool paths_plausible(const Suanlu__Report *report, char *why, size_t byte
 static bool announcement_plausible(const Suanlu__Announcement *from, char *why, size_t bytes)
 {
 	const char *wrong = NULL;
+	struct names names = {};
 
 	if (!from)
 		return true;
@@ -217,7 +244,7 @@ static bool announcement_plausible(const Suanlu__Announcement *from, char *why, 
 	for (size_t i = 0; !wrong && i < from->n_offer; i++) {
 		if (!is_name(from->offer[i]->service))
 			wrong = "service name";
-		else if (SEEN_BEFORE(from->offer, i, service))
+		else if (seen_before(&names, from->offer[i]->service))
 			wrong = "service named twice";
 		else if (from->offer[i]->servers < 1 ||
 			 from->offer[i]->servers > PLAUSIBLE_SERVERS_MAX)

@@ -3,6 +3,7 @@
 #include "codec.h"
 #include "plausible.h"
 #include "replay_window.h"
+#include "unpack.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -207,12 +208,11 @@ static bool too_many(struct verify_peer *peer, uint64_t now_us)
 	return false;
 }
 
-static enum verify_reason judge_time(const Suanlu__Report *report, uint64_t now_us)
+static enum verify_reason judge_time(uint64_t measured_us, uint32_t valid_for_ms, uint64_t now_us)
 {
-	uint64_t measured_us = report->measured_at_us;
-	uint64_t valid_ms = report->valid_for_ms ? report->valid_for_ms : VALID_FOR_MS_DEFAULT;
+	uint64_t valid_us = (valid_for_ms ?: VALID_FOR_MS_DEFAULT) * UINT64_C(1000);
 
-	if (measured_us < now_us && now_us - measured_us > valid_ms * 1000)
+	if (measured_us < now_us && now_us - measured_us > valid_us)
 		return VERIFY_STALE;
 	if (measured_us > now_us && measured_us - now_us > FUTURE_MAX_US)
 		return VERIFY_FUTURE;
@@ -227,7 +227,7 @@ static enum verify_reason judge(const struct verify_peer *peer, const Suanlu__Si
 
 	if (!replay_window_is_new(&peer->window, report->sequence, report->measured_at_us))
 		return VERIFY_REPLAYED;
-	reason = judge_time(report, now_us);
+	reason = judge_time(report->measured_at_us, report->valid_for_ms, now_us);
 	if (reason != VERIFY_ACCEPTED)
 		return reason;
 	if (outer->signature.len != crypto_sign_BYTES ||
@@ -237,13 +237,24 @@ static enum verify_reason judge(const struct verify_peer *peer, const Suanlu__Si
 	return plausible(report, NULL, 0) ? VERIFY_ACCEPTED : VERIFY_IMPLAUSIBLE;
 }
 
-/* Recorded datagrams have right tags: they must not cost a decoding each. */
-static bool was_taken(const struct verify_peer *peer, const uint8_t *data, size_t bytes)
+/*
+ * Recorded datagrams have right tags: they must not cost a decoding each. Nor must what waited too
+ * long where more comes than one core can verify: time goes to what is still worth it.
+ */
+static enum verify_reason judge_unopened(const struct verify_peer *peer, const uint8_t *data,
+					 size_t bytes, uint64_t now_us, int64_t *ahead_us)
 {
-	uint64_t sequence, measured_us;
+	enum verify_reason reason;
+	struct codec_peek peek;
 
-	return codec_peek(data, bytes, &sequence, &measured_us) &&
-	       !replay_window_is_new(&peer->window, sequence, measured_us);
+	if (!codec_peek(data, bytes, &peek))
+		return VERIFY_ACCEPTED;
+	if (!replay_window_is_new(&peer->window, peek.sequence, peek.measured_us))
+		return VERIFY_REPLAYED;
+	reason = judge_time(peek.measured_us, peek.valid_for_ms, now_us);
+	if (reason != VERIFY_ACCEPTED)
+		*ahead_us = (int64_t)(peek.measured_us - now_us);
+	return reason;
 }
 
 /* Syntax first, all of it. */
@@ -251,19 +262,19 @@ static enum verify_reason open_report(const struct verify_peer *peer, const uint
 				      size_t bytes, uint64_t now_us, Suanlu__Report **out,
 				      int64_t *ahead_us)
 {
-	Suanlu__SignedReport *outer = suanlu__signed_report__unpack(NULL, bytes, data);
+	struct unpack_scratch scratch;
+	Suanlu__SignedReport *outer = unpack_signed(&scratch, data, bytes);
 	Suanlu__Report *report =
-		outer ? suanlu__report__unpack(NULL, outer->report.len, outer->report.data) : NULL;
+		outer ? unpack_report(outer->report.data, outer->report.len) : NULL;
 	enum verify_reason reason = report ? judge(peer, outer, report, now_us) : VERIFY_DECODE;
 
 	if (reason == VERIFY_ACCEPTED || reason == VERIFY_STALE || reason == VERIFY_FUTURE)
 		*ahead_us = (int64_t)(report->measured_at_us - now_us);
 	if (reason == VERIFY_ACCEPTED)
 		*out = report;
-	else if (report)
-		suanlu__report__free_unpacked(report, NULL);
-	if (outer)
-		suanlu__signed_report__free_unpacked(outer, NULL);
+	else
+		unpack_release(report);
+	unpack_clear(&scratch);
 	return reason;
 }
 
@@ -283,15 +294,25 @@ static struct verify_peer *read_header(const struct verify *verify, const uint8_
 	return find_peer(verify, key_id(header->key_id));
 }
 
+int verify_claimed(const struct verify *verify, const uint8_t *data, size_t bytes)
+{
+	struct codec_header header;
+	enum verify_reason reason;
+	const struct verify_peer *peer = read_header(verify, data, bytes, &header, &reason);
+
+	return peer ? (int)peer->sender : -1;
+}
+
 /* What both ways have in common, after the sender is known. */
 static enum verify_reason open_peer(struct verify_peer *peer, const uint8_t *data, size_t bytes,
 				    uint64_t now_us, Suanlu__Report **report, int64_t *ahead_us)
 {
 	const size_t header = sizeof(struct codec_header);
-	enum verify_reason reason;
+	enum verify_reason reason =
+		judge_unopened(peer, data + header, bytes - header, now_us, ahead_us);
 
-	if (was_taken(peer, data + header, bytes - header))
-		return VERIFY_REPLAYED;
+	if (reason != VERIFY_ACCEPTED)
+		return reason;
 	if (too_many(peer, now_us))
 		return VERIFY_FLOOD;
 	reason = open_report(peer, data + header, bytes - header, now_us, report, ahead_us);

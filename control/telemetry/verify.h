@@ -3,7 +3,7 @@
  * A datagram becomes a report, or one named reason why not.
  *
  * Checks in this order, cheapest first: size, format, known key id, pairwise tag (on the bus: its
- * sender's subject), sequence (replay), rate, decode, time, signature (about 55 us, all before it 2
+ * sender's subject), sequence (replay), time, rate, decode, signature (about 55 us, all before it 2
  * to 6), plausible values. Whatever fails is counted by reason and changes nothing. A sender has
  * 1,000 datagrams a second opened and 256 at once, so that neither one whose key was stolen nor
  * garbage on its subject costs more than a twentieth of a core; what was taken already does not
@@ -25,7 +25,7 @@
 	X(UNKNOWN_KEY, "unknown-key") /* no configured site or edge has this key id */       \
 	X(TAG, "tag")		      /* not made by that sender for us */                   \
 	X(SUBJECT, "subject")	      /* on the bus: not that sender's, or none of ours */   \
-	X(REPLAYED, "replayed")	      /* taken already (replay_window.h) */                         \
+	X(REPLAYED, "replayed")	      /* taken already (replay_window.h) */                  \
 	X(FLOOD, "flood")	      /* more of one sender than it may send */              \
 	X(DECODE, "decode")	      /* not a SignedReport or Report */                     \
 	X(STALE, "stale")	      /* measured longer ago than it is valid */             \
@@ -68,13 +68,16 @@ void verify_keep(struct verify *verify, const uint8_t key[SL_KEY_BYTES], uint64_
 void verify_set_back(struct verify *verify, uint64_t now_us);
 
 /*
- * On VERIFY_ACCEPTED *report is the caller's (free with suanlu__report__free_unpacked(r, NULL)).
+ * On VERIFY_ACCEPTED *report is the caller's (unpack_release(), unpack.h).
  * *sender is set then, and on VERIFY_STALE and VERIFY_FUTURE, with *ahead_us: by how much its
  * measurement is before (negative) or after now. Otherwise all three are untouched.
  */
 enum verify_reason verify_datagram(struct verify *verify, const uint8_t *data, size_t bytes,
 				   uint64_t now_us, Suanlu__Report **report, unsigned *sender,
 				   int64_t *ahead_us);
+
+/* Whose it says it is, looked at before anything is checked; -1: nobody's. */
+int verify_claimed(const struct verify *verify, const uint8_t *data, size_t bytes);
 
 /* The same for a message of the bus on the subject of `sender`: one for all receivers, untagged. */
 enum verify_reason verify_message(struct verify *verify, const uint8_t *data, size_t bytes,

@@ -5,6 +5,7 @@
  */
 #include "control/telemetry/codec.h"
 #include "control/telemetry/plausible.h"
+#include "control/telemetry/unpack.h"
 #include "control/telemetry/verify.h"
 #include "fuzz.h"
 #include <sys/mman.h>
@@ -61,16 +62,36 @@ static size_t make(unsigned level, const uint8_t *data, size_t bytes, uint8_t *d
 	return bytes;
 }
 
+/* As protobuf-c allocates it itself. */
+static void check_unpack(const Suanlu__Report *report, const uint8_t *data, size_t bytes)
+{
+	Suanlu__Report *plain = suanlu__report__unpack(NULL, bytes, data);
+	size_t size = plain ? suanlu__report__get_packed_size(plain) : 0;
+	uint8_t *one = malloc(size + 1), *two = malloc(size + 1);
+
+	assert(one && two && !report == !plain);
+	if (plain) {
+		assert(suanlu__report__get_packed_size(report) == size);
+		suanlu__report__pack(plain, one);
+		suanlu__report__pack(report, two);
+		assert(memcmp(one, two, size) == 0);
+		suanlu__report__free_unpacked(plain, NULL);
+	}
+	free(one);
+	free(two);
+}
+
 /* As publishers ask, who are told why not. */
 static void explain(const uint8_t *data, size_t bytes)
 {
-	Suanlu__Report *report = suanlu__report__unpack(NULL, bytes, data);
+	Suanlu__Report *report = unpack_report(data, bytes);
 	char why[128] = "";
+
+	check_unpack(report, data, bytes);
 
 	if (report && !plausible(report, why, sizeof why))
 		assert(why[0] && memchr(why, 0, sizeof why));
-	if (report)
-		suanlu__report__free_unpacked(report, NULL);
+	unpack_release(report);
 }
 
 /* Who takes over from a verifier takes nothing twice, and who kept a memory neither. */
@@ -94,7 +115,7 @@ static void again(struct verify *verify, const uint8_t *datagram, size_t bytes,
 	if (verify_datagram(next, datagram, bytes, NOW_US, &report, &sender, &ahead_us) ==
 	    VERIFY_ACCEPTED) {
 		assert(ahead_us >= 0);
-		suanlu__report__free_unpacked(report, NULL);
+		unpack_release(report);
 	}
 	verify_close(next);
 }
@@ -123,7 +144,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 	assert(strcmp(verify_reason_text(reason), "?") != 0);
 	if (reason == VERIFY_ACCEPTED) {
 		assert(sender == 7 && report && plausible(report, NULL, 0));
-		suanlu__report__free_unpacked(report, NULL);
+		unpack_release(report);
 		assert(verify_datagram(verify, copy, bytes, NOW_US, &report, &sender, &ahead_us) ==
 		       VERIFY_REPLAYED);
 	}
@@ -132,7 +153,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 	       VERIFY_ACCEPTED);
 	if (verify_message(verify, copy, bytes, NOW_US, 7, &report, &ahead_us) == VERIFY_ACCEPTED) {
 		assert(reason == VERIFY_TAG);
-		suanlu__report__free_unpacked(report, NULL);
+		unpack_release(report);
 	}
 	again(verify, copy, bytes, reason);
 	free(copy);

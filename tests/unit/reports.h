@@ -17,6 +17,7 @@
 
 #include "control/telemetry/codec.h"
 #include "control/telemetry/plausible.h"
+#include "control/telemetry/unpack.h"
 #include "control/telemetry/verify.h"
 #include <errno.h>
 #include <math.h>
@@ -94,7 +95,7 @@ static inline enum verify_reason give(struct fixture *f, const uint8_t *data, si
 	free(copy);
 	if (reason == VERIFY_ACCEPTED) {
 		assert_int_equal(sender, SENDER);
-		suanlu__report__free_unpacked(report, NULL);
+		unpack_release(report);
 	} else {
 		assert_ptr_equal(report, (void *)&report);
 		assert_int_equal(sender,

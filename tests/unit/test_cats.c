@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "control/cats.h"
+#include "control/telemetry/unpack.h"
 #include <math.h>
 
 #define NOW_S 1000.0
@@ -61,7 +62,7 @@ static int lab_close(void **state)
 	return 0;
 }
 
-/* As from a verified report, whose loads the state keeps: so a copy that protobuf made. */
+/* As from a verified report, whose loads the state keeps. */
 static void say(struct lab *lab, unsigned site, Suanlu__ServiceLoad *load)
 {
 	Suanlu__ServiceLoad *loads[] = {load};
@@ -74,11 +75,11 @@ static void say(struct lab *lab, unsigned site, Suanlu__ServiceLoad *load)
 	report.load = loads;
 	report.n_load = 1;
 	length = suanlu__report__pack(&report, bytes);
-	copy = suanlu__report__unpack(NULL, length, bytes);
+	copy = unpack_report(bytes, length);
 	assert_non_null(copy);
 	state_site_report(&lab->state, site, copy, NOW_S, NOW_S, 1);
 	state_site_said(&lab->state, site, copy);
-	suanlu__report__free_unpacked(copy, NULL);
+	unpack_release(copy);
 }
 
 static void take(void *context, const struct cats_metric *metric)

@@ -19,6 +19,7 @@
 
 #include "control/clock.h"
 #include "control/demand.h"
+#include "control/telemetry/unpack.h"
 #include "control/telemetry/verify.h"
 
 static char run_dir[] = "/tmp/test_demand.XXXXXX";
@@ -196,7 +197,7 @@ static void tells_flows_by_site(void **unused)
 	assert_int_equal(report->demand[0]->site[0]->sent, 60);
 	assert_int_equal(report->demand[0]->site[0]->closed, 60);
 	assert_int_equal(report->demand[1]->n_site, 0);
-	suanlu__report__free_unpacked(report, NULL);
+	unpack_release(report);
 	verify_close(verify);
 }
 
@@ -243,7 +244,7 @@ static void tells_other_edges(void **unused)
 	assert_true(report->path[0]->delay_s == 0.002 && !report->path[0]->drained);
 	assert_true(report->path[1]->delay_s == 0.008 && report->path[1]->drained);
 	assert_int_equal(report->valid_for_ms, 500);
-	suanlu__report__free_unpacked(report, NULL);
+	unpack_release(report);
 	verify_close(verify);
 }
 

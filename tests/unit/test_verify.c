@@ -280,32 +280,34 @@ static void peeks_what_it_decodes(void **state)
 {
 	struct fixture *f = *state;
 	uint8_t data[CODEC_DATAGRAM_MAX];
-	uint64_t sequence = 0, measured_us = 0;
+	struct codec_peek peek = {};
 	struct sample s;
 
 	for (unsigned shift = 0; shift < 64; shift++) {
 		sample_init(&s);
 		s.report.sequence = UINT64_MAX >> shift;
 		s.report.measured_at_us = 1ull << shift;
+		s.report.valid_for_ms = shift % 2 ? 700 : 0;
 		size_t bytes = make(f, &s.report, data);
 
 		for (size_t cut = 28; cut <= bytes; cut++) {
 			uint8_t *copy = malloc(cut - 28 ?: 1);
 
 			memcpy(copy, data + 28, cut - 28);
-			assert_int_equal(codec_peek(copy, cut - 28, &sequence, &measured_us),
+			assert_int_equal(codec_peek(copy, cut - 28, &peek),
 					 cut >= bytes - 66); /* all but the signature */
 			free(copy);
 		}
-		assert_true(sequence == s.report.sequence &&
-			    measured_us == s.report.measured_at_us);
+		assert_true(peek.sequence == s.report.sequence &&
+			    peek.measured_us == s.report.measured_at_us &&
+			    peek.valid_for_ms == s.report.valid_for_ms);
 	}
 	/* A varint of more than 64 bits, a length that is longer than what is there. */
 	assert_false(codec_peek((uint8_t *)"\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01",
-				13, &sequence, &measured_us));
-	assert_false(codec_peek((uint8_t *)"\x0a\x7f\x08\x01\x10\x01", 6, &sequence, &measured_us));
-	assert_true(codec_peek((uint8_t *)"\x0a\x04\x08\x01\x10\x02", 6, &sequence, &measured_us));
-	assert_true(sequence == 1 && measured_us == 2);
+				13, &peek));
+	assert_false(codec_peek((uint8_t *)"\x0a\x7f\x08\x01\x10\x01", 6, &peek));
+	assert_true(codec_peek((uint8_t *)"\x0a\x04\x08\x01\x10\x02", 6, &peek));
+	assert_true(peek.sequence == 1 && peek.measured_us == 2);
 }
 
 static double ns_per(struct fixture *f, const uint8_t *data, size_t bytes, unsigned count,

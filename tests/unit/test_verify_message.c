@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "control/telemetry/codec.h"
+#include "control/telemetry/unpack.h"
 #include "control/telemetry/verify.h"
 
 #define NOW_US 1700000000000000ull
@@ -74,7 +75,7 @@ static enum verify_reason give(struct fixture *f, const uint8_t *data, size_t by
 	free(copy);
 	assert_true((reason == VERIFY_ACCEPTED) == (report != NULL));
 	if (report)
-		suanlu__report__free_unpacked(report, NULL);
+		unpack_release(report);
 	return reason;
 }
 
