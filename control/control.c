@@ -17,7 +17,7 @@
 #define COUNT_S 0.2	/* and it counts demand for so long, if a dataplane counts */
 #define RESTS 0.5	/* times as long as solving took, */
 #define BUSY_RESTS 30	/* and while reports wait to be read */
-#define TOOK_MOST_S 0.05
+#define SLICE_S 0.005	/* then it rests, and goes on with the service that is next */
 
 static void log_weights(const struct control *control, unsigned service)
 {
@@ -114,26 +114,50 @@ static void note_complete(struct control *control, double now_s)
 /*
  * Only services with news are solved. Under load that takes more time than reports take to come;
  * so it rests for half as long as it took, and while reports wait to be read, thirty times.
+ * False: some are left for the next time.
  */
-static void solve_news(struct control *control)
+static bool solve_news(struct control *control)
 {
+	unsigned services = control->config->services, done = 0;
 	double begun_s = clock_s();
 
-	for (unsigned i = 0; i < control->config->services; i++)
-		if (control->state.service[i].dirty) {
-			update(control, i, begun_s);
-			link_take(&control->link);
-		}
-	control->solved_s = clock_s();
-	control->took_s = fmin(control->solved_s - begun_s, TOOK_MOST_S);
+	control->solved_s = begun_s;
+	for (; done < services && control->solved_s - begun_s < SLICE_S; done++) {
+		unsigned i = control->next_news;
+
+		control->next_news = (i + 1) % services;
+		if (!control->state.service[i].dirty)
+			continue;
+		update(control, i, begun_s);
+		link_take(&control->link);
+		control->solved_s = clock_s();
+	}
+	control->took_s = control->solved_s - begun_s;
 	note_complete(control, control->solved_s);
+	return done == services;
+}
+
+/* Now, or once it has rested, and again as long as news are left. */
+static void solve_rested(struct control *control)
+{
+	double rests = control->busy ? BUSY_RESTS : RESTS, rest_s;
+
+	do {
+		rest_s = control->solved_s + rests * control->took_s - clock_s();
+		if (rest_s > 0) {
+			struct timeval rest = {.tv_usec = (suseconds_t)(rest_s * 1e6)};
+
+			event_add(control->rested, &rest);
+			return;
+		}
+	} while (!solve_news(control));
 }
 
 static void on_rested(int fd, short what, void *argument)
 {
 	(void)fd;
 	(void)what;
-	solve_news(argument);
+	solve_rested(argument);
 }
 
 /* Called after a burst of reports. */
@@ -141,15 +165,10 @@ static void on_reports(void *argument, bool more)
 {
 	struct control *control = argument;
 	double now_s = clock_s();
-	double rest_s = control->solved_s + (more ? BUSY_RESTS : RESTS) * control->took_s - now_s;
-	struct timeval rest = {.tv_usec = (suseconds_t)(rest_s * 1e6)};
 
 	control->busy = more;
 	settle(control, now_s);
-	if (rest_s <= 0)
-		solve_news(control);
-	else
-		event_add(control->rested, &rest);
+	solve_rested(control);
 	upward_step(&control->upward, now_s);
 }
 

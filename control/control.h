@@ -50,7 +50,8 @@ struct control {
 	bool busy;		 /* reports waited to be read when some last were */
 	struct event *rested;
 	bool started_link;
-	unsigned next; /* service that the next turn of the interval begins with */
+	unsigned next, next_news; /* services that the next turn begins with: of all once an
+				     interval, of those with news */
 };
 
 /* Reads the configuration and makes everything but the sockets for people. -errno. */

@@ -113,17 +113,23 @@ static uint64_t member_delta(struct demand *demand, unsigned service, unsigned k
 	struct sl_member_counters now;
 	uint64_t before = demand->total[index], closed = demand->closed[index];
 	bool counted = demand->counted[index];
-	struct flows *flows = &demand->state->service[service].member[k].flows;
+	struct state_member *member = &demand->state->service[service].member[k];
 
 	demand->counted[index] =
 		counters_member(&demand->counters, demand->config, service, k, &now);
 	demand->total[index] = now.new_flows;
 	demand->closed[index] = now.closed_flows;
-	if (demand->counted[index] && !counted && flows->tick_s == 0)
-		flows->open += (double)now.new_flows - (double)now.closed_flows;
+	if (demand->counted[index] && !counted && member->flows.tick_s == 0)
+		state_found(demand->state, service, k,
+			    (double)now.new_flows - (double)now.closed_flows);
 	if (!demand->counted[index] || !counted || now.new_flows < before ||
 	    now.closed_flows < closed)
 		return 0;
+	/* most of an edge's many members: no flow ever went there, by any dataplane's counters */
+	if (now.new_flows == 0 && now.closed_flows == 0 && demand->member[index].fast_per_s == 0)
+		return 0;
+	if (member->counted.at_s == 0)
+		member->counted.at_s = demand->sampled_s;
 	state_count(demand->state, service, k, now_s, now.new_flows - before,
 		    now.closed_flows - closed);
 	return now.new_flows - before;
@@ -143,7 +149,8 @@ static void sample_service(struct demand *demand, unsigned i, double now_s, doub
 			rate_count(rate, delta, elapsed_s);
 		/* The short memory: it is compared with what a site counted between two
 		 * reports. */
-		service->member[k].own_per_s = rate->fast_per_s;
+		if (rate->fast_per_s > 0)
+			service->member[k].own_per_s = rate->fast_per_s;
 		flows += delta;
 	}
 	if (elapsed_s > 0)

@@ -139,7 +139,7 @@ static void swap(struct control *control, struct control *next, double now_s)
 	next->upward.state = &next->state;
 	next->upward.routes = &next->routes;
 	control->rundir.config = control->config;
-	control->next = 0;
+	control->next = control->next_news = 0;
 	if (next->ingest.verify) {
 		ingest_reload(&control->ingest, next->ingest.verify);
 		next->ingest.verify = NULL;

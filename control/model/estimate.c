@@ -162,7 +162,8 @@ static double service_jump(const struct estimate *estimate, const Suanlu__Servic
 	double behind = fmax(SERVICE_WINDOW, load->completions_per_s * SERVICE_WINDOW_S);
 	double error_s = estimate->service_time_s * sqrt(estimate->scv_service / behind);
 	double off_s = load->service_time_s - estimate->service_time_s;
-	double power = pow(off_s / (SERVICE_SIGMAS * fmax(error_s, 1e-9)), 8);
+	double ratio = off_s / (SERVICE_SIGMAS * fmax(error_s, 1e-9));
+	double power = ratio * ratio * ratio * ratio * ratio * ratio * ratio * ratio;
 
 	return isfinite(power) ? power / (power + 1) : 1;
 }

@@ -26,10 +26,6 @@ struct flows {
 	unsigned compared; /* reports in it, up to a bound */
 	unsigned returns;  /* of the site, as its estimate had it last */
 	double tick_s;	   /* last one; 0: none */
-	struct {
-		double at_s, present; /* without base; at_s: site time */
-	} past[FLOWS_PAST];
-	unsigned ticks;
 	/* Server-seconds of work, the least and the most that counts allow, and closes in them:
 	 * since they last were as it is thought (a cumulative sum test, Page 1954). */
 	struct flows_work {
@@ -37,6 +33,10 @@ struct flows {
 	} least, most;
 	double counted;	    /* open less transit, at the last tick */
 	double idle_from_s; /* nothing there and nothing closed since */
+	unsigned ticks;
+	struct {
+		double at_s, present; /* without base; at_s: site time */
+	} past[FLOWS_PAST];
 };
 
 /* What one edge counted of this member; zero bytes: nothing yet. */
