@@ -16,6 +16,8 @@
 
 typedef double lanes __attribute__((vector_size(8 * LANES)));
 typedef int64_t lanes_mask __attribute__((vector_size(8 * LANES)));
+typedef double lanes_half __attribute__((vector_size(4 * LANES)));
+typedef double lanes_quarter __attribute__((vector_size(2 * LANES)));
 
 #define LANES_INLINE static inline __attribute__((always_inline))
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
@@ -44,18 +46,22 @@ LANES_INLINE lanes lanes_most(lanes a, lanes b)
 	return lanes_if(a > b, a, b);
 }
 
+/* ((0 + 4) + (2 + 6)) + ((1 + 5) + (3 + 7)) */
 LANES_INLINE double lanes_sum(lanes a)
 {
-	return ((a[0] + a[4]) + (a[2] + a[6])) + ((a[1] + a[5]) + (a[3] + a[7]));
+	lanes_half half = __builtin_shufflevector(a, a, 0, 1, 2, 3) +
+			  __builtin_shufflevector(a, a, 4, 5, 6, 7);
+	lanes_quarter quarter = __builtin_shufflevector(half, half, 0, 1) +
+				__builtin_shufflevector(half, half, 2, 3);
+
+	return quarter[0] + quarter[1];
 }
 
 LANES_INLINE double lanes_largest(lanes a)
 {
-	double largest = a[0];
-
-	for (unsigned i = 1; i < LANES; i++)
-		largest = a[i] > largest ? a[i] : largest;
-	return largest;
+	a = lanes_most(a, __builtin_shufflevector(a, a, 4, 5, 6, 7, 0, 1, 2, 3));
+	a = lanes_most(a, __builtin_shufflevector(a, a, 2, 3, 0, 1, 6, 7, 4, 5));
+	return a[0] > a[1] ? a[0] : a[1];
 }
 
 LANES_INLINE double lanes_smallest(lanes a)

@@ -31,10 +31,13 @@ LANES_INLINE lanes queue_erlang_b(lanes servers, lanes offered)
 {
 	lanes term = lanes_all(1), sum = term, k = servers, inverse = 1 / offered;
 	const lanes enough = lanes_all(1 / QUEUE_NEGLIGIBLE);
+	lanes before = sum; /* a term late: nobody waits for it */
 
 	for (;;) {
 		for (unsigned i = 0; i < 8; i++) {
-			term = lanes_if(sum < enough, term * (k * inverse), lanes_all(0));
+			lanes next = term * (k * inverse);
+			term = lanes_if(before < enough, next, lanes_all(0));
+			before = sum;
 			sum += term;
 			k = lanes_most(k - 1, lanes_all(0));
 		}
@@ -50,8 +53,8 @@ LANES_INLINE lanes queue_erlang_b(lanes servers, lanes offered)
  */
 LANES_INLINE struct waiting queue_waiting_at(lanes servers, lanes offered)
 {
-	lanes_mask some = offered > 1e-100;
-	lanes a = lanes_if(some, offered, lanes_all(1));
+	const lanes least = lanes_all(1e-100);
+	lanes a = lanes_if(offered > least, offered, lanes_all(1));
 	lanes b = queue_erlang_b(servers, a);
 	lanes free = servers - a, inverse = 1 / a, of_free = 1 / free;
 	lanes u = servers * inverse - 1 + b;
@@ -62,9 +65,9 @@ LANES_INLINE struct waiting queue_waiting_at(lanes servers, lanes offered)
 	lanes q = p + inverse + of_free, q1 = p1 - inverse * inverse + of_free * of_free;
 	lanes mean = servers * b * of_d * a * of_free, none = lanes_all(0);
 
-	some &= b > 0;
-	return (struct waiting){lanes_if(some, mean, none), lanes_if(some, mean * q, none),
-				lanes_if(some, mean * (q * q + q1), none)};
+	mean = lanes_if(offered > least, lanes_if(b > none, mean, none), none);
+	return (struct waiting){mean, lanes_if(mean > none, mean * q, none),
+				lanes_if(mean > none, mean * (q * q + q1), none)};
 }
 
 /* As queue_marginal_slope(). */

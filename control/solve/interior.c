@@ -16,6 +16,7 @@
 #define POLISHED 1e-8
 #define PROXIMAL 1e-9
 #define ROUNDING 4e-16
+#define SAME 1e-12  /* loads that differ by no more have the same marginals */
 #define FLAT 1e-200 /* a slope of nothing */
 #define SHARE_MIN 1e-12
 #define FAR_S 1e12 /* stands for infinite: times a share of 0 it is 0 */
@@ -36,10 +37,13 @@ struct interior {
 	double demand[SOLVE_EDGES_MAX], lambda[SOLVE_EDGES_MAX], dlambda[SOLVE_EDGES_MAX];
 	double mu;
 	struct queue_lanes queue[VECTORS_MAX];
-	lanes background[VECTORS_MAX];
-	lanes load[VECTORS_MAX], marginal[VECTORS_MAX], slope[VECTORS_MAX], price[VECTORS_MAX];
+	lanes background[VECTORS_MAX], nearest[VECTORS_MAX]; /* nearest: least delay to it */
+	double ways;
+	lanes load[VECTORS_MAX], price[VECTORS_MAX];
+	lanes known[VECTORS_MAX], marginal[VECTORS_MAX], slope[VECTORS_MAX]; /* at known loads */
 	lanes dload[VECTORS_MAX], dprice[VECTORS_MAX];
 	lanes delay[CELLS_MAX], x[CELLS_MAX], dx[CELLS_MAX];
+	lanes inverse[CELLS_MAX];		  /* 1 / (x r) */
 	lanes weight[CELLS_MAX], pull[CELLS_MAX]; /* newton() */
 	lanes matrix[SL_CANDIDATES_MAX][VECTORS_MAX];
 };
@@ -74,11 +78,28 @@ LANES_INLINE void add_loads(struct interior *in)
 	in->load[v] += in->demand[e] * in->x[c];
 }
 
-LANES_CLONES static void evaluate(struct interior *in)
+/* Marginals where a step of this length leads. */
+LANES_CLONES static void evaluate_ahead(struct interior *in, double length)
 {
+	for (unsigned v = 0; v < in->vectors; v++) {
+		in->known[v] = in->load[v] + length * in->dload[v];
+		in->marginal[v] = queue_lanes_marginal(&in->queue[v], in->known[v], &in->slope[v]);
+	}
+}
+
+/* Marginals of the present shares, unless they are known: they cost the most of a small problem. */
+LANES_INLINE void evaluate(struct interior *in)
+{
+	lanes most = lanes_all(-1);
+
 	add_loads(in);
-	for (unsigned v = 0; v < in->vectors; v++)
-		in->marginal[v] = queue_lanes_marginal(&in->queue[v], in->load[v], &in->slope[v]);
+	for (unsigned v = 0; v < in->vectors; v++) {
+		lanes off = in->load[v] - in->known[v];
+		most = lanes_most(most, lanes_most(off, -off) - SAME * in->load[v]);
+		in->dload[v] = zero();
+	}
+	if (!(lanes_largest(most) <= 0))
+		evaluate_ahead(in, 0);
 }
 
 /* Places without a site get a queue that costs nothing to look at. */
@@ -106,6 +127,7 @@ LANES_INLINE void take_edges(struct interior *in, const double *demand_per_s)
 {
 	double *delay = (double *)in->delay;
 
+	in->ways = 0;
 	for (unsigned i = 0; i < in->problem->edges; i++) {
 		const double *delay_s = in->problem->edge[i].delay_s;
 		unsigned width = in->vectors * LANES, open = 0;
@@ -118,9 +140,14 @@ LANES_INLINE void take_edges(struct interior *in, const double *demand_per_s)
 		}
 		if (open == 0)
 			continue;
+		in->ways += open;
 		in->demand[in->edges] = demand_per_s[i];
 		in->edge[in->edges++] = i;
 	}
+	for (unsigned v = 0; v < in->vectors; v++)
+		in->nearest[v] = lanes_all(FAR_S);
+	FOR_CELLS(in, e, v)
+	in->nearest[v] = lanes_least(in->nearest[v], in->delay[c]);
 }
 
 /* The least delay of any way, and the same without load. */
@@ -128,11 +155,10 @@ LANES_INLINE double least_price(const struct interior *in, double *idle_s)
 {
 	lanes least = lanes_all(INFINITY), idle = least;
 
-	FOR_CELLS(in, e, v)
-	{
+	for (unsigned v = 0; v < in->vectors; v++) {
 		lanes rest = in->queue[v].service_time_s + in->queue[v].backlog_s;
-		least = lanes_least(least, in->delay[c] + in->marginal[v]);
-		idle = lanes_least(idle, in->delay[c] + rest);
+		least = lanes_least(least, in->nearest[v] + in->marginal[v]);
+		idle = lanes_least(idle, in->nearest[v] + rest);
 	}
 	*idle_s = lanes_smallest(idle);
 	return lanes_smallest(least);
@@ -159,6 +185,8 @@ LANES_INLINE void start(struct interior *in)
 		for (unsigned v = 0, c = e * in->vectors; v < in->vectors; v++, c++)
 			in->x[c] /= sum;
 	}
+	for (unsigned v = 0; v < in->vectors; v++)
+		in->known[v] = lanes_all(-1);
 	evaluate(in);
 	for (unsigned v = 0; v < in->vectors; v++)
 		in->price[v] = in->marginal[v];
@@ -207,75 +235,98 @@ LANES_INLINE void eliminate(struct interior *in, double *dominance, double *b)
 	}
 }
 
+/* sum over edges of w_ij w_ik / W_i, for j >= k's group: eight rows at a time stay in registers. */
+LANES_INLINE void couple(struct interior *in, const double *of_sum)
+{
+	for (unsigned v = 0; v < in->vectors; v++) {
+		for (unsigned u = v; u < in->vectors; u++) {
+			lanes row[LANES] = {zero()};
+
+			for (unsigned e = 0; e < in->edges; e++) {
+				const lanes *weight = &in->weight[e * in->vectors];
+				const double *one = (const double *)&weight[v];
+				lanes part = weight[u] * of_sum[e];
+
+#pragma GCC unroll 8
+				for (unsigned l = 0; l < LANES; l++)
+					row[l] += one[l] * part;
+			}
+#pragma GCC unroll 8
+			for (unsigned l = 0; l < LANES; l++)
+				in->matrix[v * LANES + l][u] = row[l];
+		}
+	}
+}
+
+/* Pulls of a row are taken from that of its heaviest share, so that nothing cancels; returns it. */
+LANES_INLINE double pull_from_heaviest(const lanes *weight, lanes *pull, unsigned vectors)
+{
+	lanes most = zero(), heaviest = zero();
+
+	for (unsigned v = 0; v < vectors; v++) {
+		heaviest = lanes_if(weight[v] > most, pull[v], heaviest);
+		most = lanes_most(weight[v], most);
+	}
+	lanes top = lanes_all(lanes_largest(most));
+	double from = lanes_largest(lanes_if(most < top, lanes_all(-INFINITY), heaviest));
+	for (unsigned v = 0; v < vectors; v++)
+		pull[v] = lanes_if(weight[v] > zero(), pull[v] - from, zero());
+	return from;
+}
+
 /*
  * Newton's equations. With weights w, pulls g (what a share is asked to do at fixed prices) and
  * H = M',
  *	d_i dx_ij = w_ij (g_ij + dlambda_i - y_j),  y_j = H_j dL_j,  dL_j = sum_i d_i dx_ij
  * and sum_j dx_ij = 0, dlambda eliminated, leave a system in y:
  *	(1 / H_j + sum_i w_ij) y_j - sum_ik w_ij w_ik / W_i y_k = sum_i w_ij (g_ij - mean_i g)
- * where mean_i is weighted by w, W_i its sum; taken from the pull of the heaviest, so that
- * nothing cancels.
+ * where mean_i is weighted by w, W_i its sum.
  */
 LANES_CLONES static void newton(struct interior *in)
 {
 	_Alignas(64) double y[SL_CANDIDATES_MAX] = {0};
-	double dominance[SL_CANDIDATES_MAX];
+	double dominance[SL_CANDIDATES_MAX], of_sum[SOLVE_EDGES_MAX], from[SOLVE_EDGES_MAX];
 	lanes *ask = (lanes *)y;
 
 	for (unsigned j = 0; j < in->sites; j++) {
 		double slope = in->slope[j / LANES][j % LANES];
 		dominance[j] = 1 / (slope > FLAT ? slope : FLAT);
-		for (unsigned v = 0; v < in->vectors; v++)
-			in->matrix[j][v] = zero();
 	}
 	for (unsigned e = 0; e < in->edges; e++) {
 		const lanes *weight = &in->weight[e * in->vectors];
 		lanes *pull = &in->pull[e * in->vectors];
-		lanes all = zero(), most = zero(), heaviest = zero(), off = zero();
+		lanes all = zero(), off = zero();
 
+		from[e] = pull_from_heaviest(weight, pull, in->vectors);
 		for (unsigned v = 0; v < in->vectors; v++) {
-			heaviest = lanes_if(weight[v] > most, pull[v], heaviest);
-			most = lanes_most(weight[v], most);
 			all += weight[v];
-		}
-		double sum = lanes_sum(all), from = 0;
-		for (unsigned l = 0, top = 0; l < LANES; l++)
-			if (l == 0 || most[l] > most[top]) {
-				top = l;
-				from = heaviest[l];
-			}
-		for (unsigned v = 0; v < in->vectors; v++) {
-			pull[v] = lanes_if(weight[v] > 0, pull[v] - from, zero());
 			off += weight[v] * pull[v];
 		}
-		double mean = lanes_sum(off) / sum, of_sum = 1 / sum;
+		of_sum[e] = 1 / lanes_sum(all);
+		double mean = lanes_sum(off) * of_sum[e];
 		in->dlambda[e] = -mean; /* of what is known yet */
-		for (unsigned v = 0; v < in->vectors; v++) {
+		for (unsigned v = 0; v < in->vectors; v++)
 			ask[v] += weight[v] * (pull[v] - mean);
-			lanes part = weight[v] * of_sum;
-			for (unsigned l = 0; l < LANES && v * LANES + l < in->sites; l++)
-				for (unsigned u = v; u < in->vectors; u++)
-					in->matrix[v * LANES + l][u] += part[l] * weight[u];
-		}
 	}
+	couple(in, of_sum);
 	eliminate(in, dominance, y);
 	for (unsigned v = 0; v < in->vectors; v++)
 		in->dload[v] = zero();
 	for (unsigned e = 0; e < in->edges; e++) {
 		const lanes *weight = &in->weight[e * in->vectors];
 		const lanes *pull = &in->pull[e * in->vectors];
-		lanes all = zero(), off = zero();
+		double inverse = 1 / in->demand[e];
+		lanes off = zero();
 
-		for (unsigned v = 0; v < in->vectors; v++) {
-			all += weight[v];
+		for (unsigned v = 0; v < in->vectors; v++)
 			off += weight[v] * ask[v];
-		}
-		in->dlambda[e] += lanes_sum(off) / lanes_sum(all);
+		in->dlambda[e] += lanes_sum(off) * of_sum[e];
 		for (unsigned v = 0, c = e * in->vectors; v < in->vectors; v++, c++) {
 			lanes moved = weight[v] * (pull[v] + in->dlambda[e] - ask[v]);
 			in->dload[v] += moved;
-			in->dx[c] = moved / in->demand[e];
+			in->dx[c] = moved * inverse;
 		}
+		in->dlambda[e] -= from[e];
 	}
 }
 
@@ -288,64 +339,47 @@ LANES_INLINE void weigh(struct interior *in)
 	FOR_CELLS(in, e, v)
 	{
 		lanes x = in->x[c], r = reduced(in, e, v, c);
-		lanes inverse = 1 / (x * r);
+		lanes inverse = 1 / lanes_if(x > zero(), x * r, lanes_all(INFINITY));
 
-		in->weight[c] = lanes_if(x > 0, in->demand[e] * x * x * inverse, zero());
-		in->pull[c] = lanes_if(x > 0,
-				       in->lambda[e] - in->delay[c] - in->marginal[v] +
-					       in->mu * r * inverse,
-				       zero());
+		in->inverse[c] = inverse;
+		in->weight[c] = in->demand[e] * x * x * inverse;
+		in->pull[c] = in->lambda[e] - in->delay[c] - in->marginal[v] + in->mu * r * inverse;
 	}
 }
 
 /*
- * The step; returns the part of it that keeps what is positive positive. dlambda came out for pulls
- * taken from the heaviest of a row, so it is found again from one used cell of the row:
- * dx = (mu / r - x) - x / r (dP - dlambda).
+ * The step; returns the part of it that keeps what is positive positive. *slope: of cost
+ * - mu sum d log x along it.
  */
-LANES_INLINE double direction(struct interior *in)
+LANES_CLONES static double direction(struct interior *in, double *slope)
 {
-	lanes fastest = lanes_all(1);
+	lanes fastest = lanes_all(1), sum = zero();
 
 	newton(in);
-	for (unsigned v = 0; v < in->vectors; v++)
+	for (unsigned v = 0; v < in->vectors; v++) {
 		in->dprice[v] = in->marginal[v] - in->price[v] + in->slope[v] * in->dload[v];
-	for (unsigned e = 0; e < in->edges; e++) {
-		unsigned first = e * in->vectors;
-		const double *x = (const double *)&in->x[first],
-			     *dx = (const double *)&in->dx[first];
-		const double *delay = (const double *)&in->delay[first];
-		const double *price = (const double *)in->price,
-			     *dprice = (const double *)in->dprice;
-		unsigned j = 0;
-
-		for (unsigned k = 0; k < in->sites; k++)
-			j = x[k] > x[j] ? k : j;
-		double r =
-			fmax(delay[j] + price[j] - in->lambda[e], ROUNDING * (delay[j] + price[j]));
-		in->dlambda[e] = dprice[j] + (dx[j] + x[j]) * r / x[j] - in->mu / x[j];
-		for (unsigned v = 0, c = first; v < in->vectors; v++, c++) {
-			lanes left = reduced(in, e, v, c);
-			lanes off = (in->dlambda[e] - in->dprice[v]) / left;
-			lanes fast = lanes_most(-in->dx[c] / in->x[c], off);
-			fastest = lanes_most(
-				fastest, lanes_if(in_use(in, c), fast * (1 / BOUNDARY), zero()));
-		}
+		sum += in->dload[v] * in->marginal[v];
 	}
+	FOR_CELLS(in, e, v)
+	{
+		lanes r = reduced(in, e, v, c), x = in->x[c], inverse = in->inverse[c];
+		lanes dx = in->dx[c], off = in->dlambda[e] - in->dprice[v];
+
+		fastest = lanes_most(fastest,
+				     lanes_most(-dx * r, off * x) * (inverse * (1 / BOUNDARY)));
+		sum += in->demand[e] * dx * (in->delay[c] - in->mu * r * inverse);
+	}
+	*slope = lanes_sum(sum);
 	return 1 / lanes_largest(fastest);
 }
 
-/* Slope of cost - mu sum d log x after a step of this length along dx. */
+/* Slope of cost - mu sum d log x after a step of this length along dx; marginals are of there. */
 LANES_CLONES static double descent(const struct interior *in, double length)
 {
 	lanes sum = zero();
 
-	for (unsigned v = 0; v < in->vectors; v++) {
-		lanes slope;
-		sum += in->dload[v] * queue_lanes_marginal(&in->queue[v],
-							   in->load[v] + length * in->dload[v],
-							   &slope);
-	}
+	for (unsigned v = 0; v < in->vectors; v++)
+		sum += in->dload[v] * in->marginal[v];
 	FOR_CELLS(in, e, v)
 	{
 		lanes barrier = in->mu / (in->x[c] + length * in->dx[c]);
@@ -355,21 +389,24 @@ LANES_CLONES static double descent(const struct interior *in, double length)
 	return lanes_sum(sum);
 }
 
-/* Delay curves bend sharply near their cap: no step goes far up the other side. */
-LANES_INLINE double search(const struct interior *in, double length)
+/*
+ * Delay curves bend sharply near their cap: no step goes far up the other side. Leaves the
+ * marginals of where the step ends. before: the slope at its start.
+ */
+LANES_INLINE double search(struct interior *in, double length, double before)
 {
-	double before = descent(in, 0), all = 0;
+	double all = 0;
 
 	for (unsigned e = 0; e < in->edges; e++)
 		all += in->demand[e] * in->lambda[e];
-	if (before > -NOISE * all) /* a step so short that the curves are straight, or rounding */
-		return length;
-	for (unsigned halvings = 0; halvings < 30; halvings++) {
-		if (!(descent(in, length) > -0.3 * before))
-			break;
+	/* else a step so short that the curves are straight, or rounding */
+	bool steep = !(before > -NOISE * all);
+	for (unsigned halvings = 0;; halvings++) {
+		evaluate_ahead(in, length);
+		if (!steep || halvings == 30 || !(descent(in, length) > -0.3 * before))
+			return length;
 		length /= 2;
 	}
-	return length;
 }
 
 LANES_INLINE void advance(struct interior *in, double length)
@@ -380,9 +417,9 @@ LANES_INLINE void advance(struct interior *in, double length)
 			in->x[c] += length * in->dx[c];
 			all += in->x[c];
 		}
-		double sum = lanes_sum(all);
+		double of_sum = 1 / lanes_sum(all);
 		for (unsigned v = 0, c = e * in->vectors; v < in->vectors; v++, c++)
-			in->x[c] /= sum;
+			in->x[c] *= of_sum;
 		in->lambda[e] += length * in->dlambda[e];
 	}
 	for (unsigned v = 0; v < in->vectors; v++)
@@ -393,21 +430,17 @@ LANES_INLINE void advance(struct interior *in, double length)
 /* Mean of x r; *residual is how far the prices are from the sites' marginals, relative. */
 LANES_INLINE double complementarity(const struct interior *in, double *residual)
 {
-	lanes sum = zero(), count = zero(), worst = zero();
+	lanes sum = zero(), worst = zero();
 
 	FOR_CELLS(in, e, v)
-	{
-		lanes_mask used = in_use(in, c);
-		lanes r = reduced(in, e, v, c);
+	sum += in->x[c] * reduced(in, e, v, c);
+	for (unsigned v = 0; v < in->vectors; v++) {
 		lanes off = in->price[v] - in->marginal[v];
-		lanes cost = in->delay[c] + in->marginal[v];
-
-		sum += lanes_if(used, in->x[c] * r, zero());
-		count += lanes_if(used, lanes_all(1), zero());
-		worst = lanes_most(worst, lanes_if(used, lanes_most(off, -off) / cost, zero()));
+		worst = lanes_most(worst,
+				   lanes_most(off, -off) / (in->nearest[v] + in->marginal[v]));
 	}
 	*residual = lanes_largest(worst);
-	return lanes_sum(sum) / lanes_sum(count);
+	return lanes_sum(sum) / in->ways;
 }
 
 /* As mu goes to zero either a share or its reduced cost does: the shares that do are cut off. */
@@ -492,7 +525,7 @@ LANES_INLINE bool polish(struct interior *in, unsigned steps)
 		if (done && !entered)
 			return true;
 		newton(in);
-		advance(in, search(in, polish_length(in)));
+		advance(in, search(in, polish_length(in), descent(in, 0)));
 		FOR_CELLS(in, e, v)
 		in->x[c] = lanes_if(in->x[c] < SHARE_MIN / 2, zero(), in->x[c]);
 	}
@@ -516,10 +549,11 @@ LANES_INLINE void finish(const struct interior *in, solve_row *x)
 LANES_INLINE void approach(struct interior *in, double relative, double *idle_s)
 {
 	for (unsigned step = 0, close = 0; step < STEPS_MAX && close < CLOSE_STEPS_MAX; step++) {
-		double residual;
+		double residual, slope;
 
 		weigh(in);
-		double length = search(in, direction(in));
+		double length = direction(in, &slope);
+		length = search(in, length, slope);
 		advance(in, length);
 		double mean = complementarity(in, &residual);
 		double enough = relative * fmin(least_price(in, idle_s), *idle_s);

@@ -51,45 +51,43 @@ static bool problem_valid(const struct solve_problem *problem)
 	return true;
 }
 
-double solve_demand_per_s(const struct solve_problem *problem, unsigned i)
+double solve_demand_per_s(const struct solve_problem *problem, unsigned i,
+			  const double *capacity_per_s)
 {
 	double capacity = 0;
 
 	for (unsigned j = 0; j < problem->sites; j++)
-		if (isfinite(problem->edge[i].delay_s[j]))
-			capacity += queue_capacity_per_s(&problem->site[j].queue);
+		if (problem->edge[i].delay_s[j] < INFINITY)
+			capacity += capacity_per_s[j];
 	return fmax(problem->edge[i].demand_per_s, IDLE_SHARE * capacity);
 }
 
 /* A row that sums to 1: what there is of it, else shares by capacity. */
-static void row_start(const struct solve_problem *problem, unsigned i, double *row)
+static void row_start(const struct solve_problem *problem, unsigned i, const double *capacity_per_s,
+		      double *row)
 {
+	const double *delay_s = problem->edge[i].delay_s;
 	double sum = 0, capacity = 0;
 
 	for (unsigned j = 0; j < problem->sites; j++) {
-		bool allowed = isfinite(problem->edge[i].delay_s[j]);
-		if (!allowed || !(row[j] > 0 && row[j] <= 2))
-			row[j] = 0;
+		row[j] = delay_s[j] < INFINITY && row[j] > 0 && row[j] <= 2 ? row[j] : 0;
 		sum += row[j];
-		if (allowed)
-			capacity += queue_capacity_per_s(&problem->site[j].queue);
+		capacity += delay_s[j] < INFINITY ? capacity_per_s[j] : 0;
 	}
 	for (unsigned j = 0; j < problem->sites; j++) {
-		if (sum > 0)
-			row[j] /= sum;
-		else if (isfinite(problem->edge[i].delay_s[j]))
-			row[j] = queue_capacity_per_s(&problem->site[j].queue) / capacity;
+		double start = sum > 0 ? row[j] / sum : capacity_per_s[j] / capacity;
+		row[j] = delay_s[j] < INFINITY ? start : 0;
 	}
 }
 
 static void loads(const struct solve_problem *problem, const double *demand, solve_row *x,
 		  double *load)
 {
-	for (unsigned j = 0; j < problem->sites; j++) {
+	for (unsigned j = 0; j < problem->sites; j++)
 		load[j] = problem->site[j].background_per_s;
-		for (unsigned i = 0; i < problem->edges; i++)
+	for (unsigned i = 0; i < problem->edges; i++)
+		for (unsigned j = 0; j < problem->sites; j++)
 			load[j] += demand[i] * x[i][j];
-	}
 }
 
 /* What the edge would send in all if it took everything up to this marginal delay. */
@@ -224,9 +222,8 @@ static bool converged(const struct solve_problem *problem, solve_row *x, const d
 		double dearest_s = 0, cheapest_s = INFINITY;
 		for (unsigned j = 0; j < problem->sites; j++) {
 			double all_s = problem->edge[i].delay_s[j] + marginal_s[j];
-			cheapest_s = fmin(cheapest_s, all_s);
-			if (x[i][j] > 0)
-				dearest_s = fmax(dearest_s, all_s);
+			cheapest_s = all_s < cheapest_s ? all_s : cheapest_s;
+			dearest_s = x[i][j] > 0 && all_s > dearest_s ? all_s : dearest_s;
 		}
 		within = within && dearest_s <= cheapest_s * (1 + GAP);
 		*gap_s = fmax(*gap_s, dearest_s - cheapest_s);
@@ -237,14 +234,15 @@ static bool converged(const struct solve_problem *problem, solve_row *x, const d
 static double mean_delay_s(const struct solve_problem *problem, const double *demand, solve_row *x,
 			   const double *load)
 {
-	double sum = 0, all = 0;
+	double sum = 0, all = 0, response_s[SL_CANDIDATES_MAX];
 
-	for (unsigned j = 0; j < problem->sites; j++) {
-		double response_s = queue_response_s(&problem->site[j].queue, load[j]);
-		for (unsigned i = 0; i < problem->edges; i++) {
+	for (unsigned j = 0; j < problem->sites; j++)
+		response_s[j] = queue_response_s(&problem->site[j].queue, load[j]);
+	for (unsigned i = 0; i < problem->edges; i++) {
+		for (unsigned j = 0; j < problem->sites; j++) {
 			if (!(x[i][j] > 0))
 				continue;
-			sum += demand[i] * x[i][j] * (problem->edge[i].delay_s[j] + response_s);
+			sum += demand[i] * x[i][j] * (problem->edge[i].delay_s[j] + response_s[j]);
 			all += demand[i] * x[i][j];
 		}
 	}
@@ -253,13 +251,15 @@ static double mean_delay_s(const struct solve_problem *problem, const double *de
 
 int solve(const struct solve_problem *problem, solve_row *x, struct solve_result *result)
 {
-	double demand[SOLVE_EDGES_MAX], load[SL_CANDIDATES_MAX];
+	double demand[SOLVE_EDGES_MAX], load[SL_CANDIDATES_MAX], capacity[SL_CANDIDATES_MAX];
 
 	if (!problem_valid(problem))
 		return -EINVAL;
+	for (unsigned j = 0; j < problem->sites; j++)
+		capacity[j] = queue_capacity_per_s(&problem->site[j].queue);
 	for (unsigned i = 0; i < problem->edges; i++) {
-		demand[i] = solve_demand_per_s(problem, i);
-		row_start(problem, i, x[i]);
+		demand[i] = solve_demand_per_s(problem, i, capacity);
+		row_start(problem, i, capacity, x[i]);
 	}
 	*result = (struct solve_result){0};
 	bool done = problem->edges == 0 || problem->sites == 0;

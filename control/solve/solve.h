@@ -58,4 +58,5 @@ struct solve_result {
 int solve(const struct solve_problem *problem, solve_row *x, struct solve_result *result);
 
 /* What is taken as an edge's demand: at least a millionth of the allowed capacity. */
-double solve_demand_per_s(const struct solve_problem *problem, unsigned edge);
+double solve_demand_per_s(const struct solve_problem *problem, unsigned edge,
+			  const double *capacity_per_s);

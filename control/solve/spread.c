@@ -51,7 +51,8 @@ LANES_INLINE void describe_row(struct transport *t, unsigned i, const double *de
 	double least_s = INFINITY;
 
 	for (unsigned j = 0; j < t->sites; j++)
-		least_s = fmin(least_s, delay_s[j] + marginal_s[j]);
+		least_s =
+			delay_s[j] + marginal_s[j] < least_s ? delay_s[j] + marginal_s[j] : least_s;
 	for (unsigned j = 0; j < t->groups * LANES; j++)
 		kernel->of[j] = j < t->sites && isfinite(delay_s[j])
 					? (least_s - delay_s[j] - marginal_s[j]) / tau_s
@@ -72,8 +73,10 @@ static double describe(struct transport *t, const struct solve_problem *problem,
 	t->sites = problem->sites;
 	t->groups = (t->sites + LANES - 1) / LANES;
 	memset(&t->load, 0, sizeof(t->load));
+	for (unsigned j = 0; j < t->sites; j++)
+		t->capacity.of[j] = queue_capacity_per_s(&problem->site[j].queue);
 	for (unsigned i = 0; i < t->edges; i++) {
-		t->demand[i] = solve_demand_per_s(problem, i);
+		t->demand[i] = solve_demand_per_s(problem, i, t->capacity.of);
 		for (unsigned j = 0; j < t->sites; j++)
 			t->load.of[j] += t->demand[i] * x[i][j];
 	}
@@ -81,7 +84,6 @@ static double describe(struct transport *t, const struct solve_problem *problem,
 		const struct queue *queue = &problem->site[j].queue;
 		double load = t->load.of[j];
 
-		t->capacity.of[j] = queue_capacity_per_s(queue);
 		marginal_s[j] = queue_marginal_s(queue, problem->site[j].background_per_s + load);
 		sum_s += load * wait_s(queue, marginal_s[j]);
 		all_per_s += load;
