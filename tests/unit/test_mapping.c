@@ -125,6 +125,25 @@ static void vllm(void **state)
 	mapping_close(mapping);
 }
 
+/* Before requests' times were told apart: 150 s / 60 in all, and 12 of 15 requests run. */
+static void vllm_early(void **state)
+{
+	const struct mapping_config config = {.ready = mapping_ready("vllm")};
+	struct report_load load;
+	struct mapping *mapping;
+
+	(void)state;
+	read_two(&config, "vllm-0.5-1.txt", "vllm-0.5-2.txt", &load, &mapping);
+	assert_int_equal(load.load.in_flight, 12);
+	assert_int_equal(load.load.queued, 3);
+	assert_true(fabs(load.load.service_time_s - 2.0) < 1e-9);
+	assert_int_equal(load.load.completions, 60);
+	assert_true(fabs(load.load.completions_per_s - 6.0) < 1e-9);
+	metric_is(&load, "kv_cache_usage", "none", 0.25);
+	metric_is(&load, "generation_tokens_per_s", "per_s", 1200);
+	mapping_close(mapping);
+}
+
 static void triton(void **state)
 {
 	struct mapping_own select = {"model", "resnet50"};
@@ -297,6 +316,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(vllm),
+		cmocka_unit_test(vllm_early),
 		cmocka_unit_test(triton),
 		cmocka_unit_test(envoy),
 		cmocka_unit_test(dcgm),
