@@ -88,9 +88,10 @@ static const char doc[] =
 	"(reads that follow a write), as a metric only. Connections are seen in this network "
 	"namespace only: for a container, run the agent in it.\n"
 	"\n"
-	"SIGTERM ends it with a summary. SIGHUP, too, once it has found its configuration good, "
-	"for "
-	"systemd to start it with that. Edges forget a site's load when its reports stop.";
+	"SIGTERM ends it with a summary, SIGUSR1 prints that: what failed, was strange, reset or "
+	"changed is named in the log once and counted there. SIGHUP ends it, too, once it has "
+	"found its configuration good, for systemd to start it with that. Edges forget a site's "
+	"load when its reports stop.";
 
 static const struct argp_option options[] = {
 	{"config", 'c', "FILE", 0, "Configuration (default " AGENT_CONFIG_FILE ")", 0},
@@ -157,7 +158,7 @@ static void say_what(const struct agent_config *config)
 
 struct loop {
 	struct event_base *base;
-	struct event *tick, *end[2], *reload;
+	struct event *tick, *end[2], *reload, *tell;
 	int timer; /* timerfd: libevent's own timers count milliseconds */
 	struct agent *agent;
 	uint64_t next_ns, told_ns;
@@ -231,6 +232,15 @@ static void reload(evutil_socket_t signal, short what, void *context)
 	event_base_loopbreak(loop->base);
 }
 
+/* What it counted so far, beside what the log named once. */
+static void tell(evutil_socket_t signal, short what, void *context)
+{
+	struct loop *loop = context;
+
+	(void)signal, (void)what;
+	agent_summary(loop->agent, now_ns());
+}
+
 static int loop_open(struct loop *loop)
 {
 	loop->base = event_base_new();
@@ -241,9 +251,11 @@ static int loop_open(struct loop *loop)
 	loop->end[0] = evsignal_new(loop->base, SIGTERM, end, loop->base);
 	loop->end[1] = evsignal_new(loop->base, SIGINT, end, loop->base);
 	loop->reload = evsignal_new(loop->base, SIGHUP, reload, loop);
-	if (!loop->tick || !loop->end[0] || !loop->end[1] || !loop->reload)
+	loop->tell = evsignal_new(loop->base, SIGUSR1, tell, loop);
+	if (!loop->tick || !loop->end[0] || !loop->end[1] || !loop->reload || !loop->tell)
 		return -1;
 	event_add(loop->reload, NULL);
+	event_add(loop->tell, NULL);
 	event_add(loop->end[0], NULL);
 	event_add(loop->end[1], NULL);
 	return event_add(loop->tick, NULL);
@@ -256,6 +268,8 @@ static void loop_close(struct loop *loop)
 			event_free(loop->end[i]);
 	if (loop->reload)
 		event_free(loop->reload);
+	if (loop->tell)
+		event_free(loop->tell);
 	if (loop->tick)
 		event_free(loop->tick);
 	if (loop->timer >= 0)

@@ -147,6 +147,11 @@ order chat file "$LAB_DIR/nan.txt"
 check "NaN is named" "not named" lab_wait 5 "" says "chat: http://127.0.0.1:8000/chat: a value is NaN" 1
 check "a bad line is named" "not named" lab_wait 5 "" says "chat: http://127.0.0.1:8000/chat: 1 of" 1
 
+COUNTED='chat: [0-9]+ scrapes, [1-9][0-9]* failed, [1-9][0-9]* bad lines, [1-9][0-9]* counter resets, [1-9][0-9]* series changes, [1-9][0-9]* strange'
+kill -USR1 "$(lab_pid agent)"
+check "SIGUSR1: it tells what it counted" "$(grep 'chat:.*scrapes' "$LAB_DIR/agent.err")" \
+    lab_wait 5 "" grep -qE "$COUNTED" "$LAB_DIR/agent.err"
+
 # A reload ends it if its configuration is good, for systemd to start it again.
 sed 's/scrape_ms: 200/scrape_ms: 1/' "$LAB_DIR/agent.yaml" >"$LAB_DIR/wrong.yaml"
 cp "$LAB_DIR/agent.yaml" "$LAB_DIR/right.yaml"
@@ -158,6 +163,6 @@ check "... and it goes on" "it ended" lab_alive agent
 mv "$LAB_DIR/right.yaml" "$LAB_DIR/agent.yaml"
 kill -HUP "$(lab_pid agent)"
 check "... with a good one it ends" "it runs" lab_wait 5 "" lab_dead agent
-check "the summary counts them" "$(grep 'chat:.*scrapes' "$LAB_DIR/agent.err")" \
-    grep -qE 'chat: [0-9]+ scrapes, [1-9][0-9]* failed, [1-9][0-9]* bad lines, [1-9][0-9]* counter resets, [1-9][0-9]* series changes, [1-9][0-9]* strange' "$LAB_DIR/agent.err"
+check "and the summary tells it again" "$(grep 'chat:.*scrapes' "$LAB_DIR/agent.err")" \
+    test "$(grep -cE "$COUNTED" "$LAB_DIR/agent.err")" = 2
 test_end
