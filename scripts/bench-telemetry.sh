@@ -8,6 +8,9 @@
 #   udp-direct    p50 and p99 from a site's measurement to the dataplane's acknowledgement of the
 #   nats          routes that it changed, and CPU time of control, all its threads; reports go by
 #   nats-cluster  UDP, over one NATS server, and over three
+#   nats-kill     the longest time without a report of one of 100 sites (p99_ms) while each of three
+#                 servers is killed and started again, and TCP requests through the edge all the
+#                 while: how many, how many failed. Fails over 2 s, or if any failed
 #   verify        reports verified and applied a second, of 20,000 a second that 1,000 sites send
 #   cold-edge     from control's start to all sites heard and all routes in the dataplane (p50_ms),
 #                 with the sites on one NATS server
@@ -19,7 +22,7 @@ set -euo pipefail
 JSON=
 [ "${1:-}" != --json ] || { JSON=${2:?--json wants a file}; shift 2; }
 CASES=("$@")
-[ $# -gt 0 ] || CASES=(udp-direct nats nats-cluster verify cold-edge agent-overhead)
+[ $# -gt 0 ] || CASES=(udp-direct nats nats-cluster nats-kill verify cold-edge agent-overhead)
 NODES=(${NODES:-10 100 1000})
 SECONDS_EACH=${SECONDS_EACH:-5}
 SITES=$LAB_TOOLS/sites
@@ -111,6 +114,68 @@ flows() {
     done
 }
 
+# kill_server N: the oldest report that was seen from then until all are well again, in ms
+kill_server() {
+    local until oldest=0 age
+    lab_stop "bus-n$1" KILL
+    until=$(($(date +%s%N) + 3000000000))
+    while [ "$(date +%s%N)" -lt "$until" ]; do
+        age=$(lab_cli edge show sites --json | jq '[.sites[].age_ms] | max | round')
+        [ "$age" -le "$oldest" ] || oldest=$age
+        sleep 0.02
+    done
+    lab_bus_server "$1" 3
+    lab_wait 20 "NATS server n$1" lab_bus_answers "$1"
+    echo "$oldest"
+}
+
+all_fresh() {
+    lab_cli edge show sites --json | jq -e 'all(.sites[]; .state == "fresh")'
+}
+
+# The lab's three sites with their servers and agents, and NODES simulated ones beside them.
+nats_kill() {
+    local nodes=$1 n gap=0 one before start_ns
+    lab_bus_start 3
+    LAB_BUS=$(lab_bus_urls 3)
+    lab_engine_up 8 8 8
+    "$SITES" config --sites "$nodes" >"$LAB_DIR/more.yaml"
+    sed -n '/^services:/,/^sites:/{//!p}' "$LAB_DIR/more.yaml" >"$LAB_DIR/more.services"
+    sed '1,/^sites:/d' "$LAB_DIR/more.yaml" >"$LAB_DIR/more.sites"
+    sed -i -e "/^services:/r $LAB_DIR/more.services" -e "/^sites:/r $LAB_DIR/more.sites" "$LAB_DIR/edge.yaml"
+    lab_cli edge reload >/dev/null
+    SECONDS_EACH=60 sites_start "$nodes" 10
+    lab_wait 5 "all sites" all_fresh
+    lab_start load client "$LAB_TOOLS/client" load --to "$LAB_IPV4" --to "$LAB_IPV6" \
+        --rate 60 --constant --seconds 600 --timeout 3000
+    before=$(accepted)
+    start_ns=$(date +%s%N)
+    for n in 1 2 3; do
+        one=$(kill_server "$n")
+        echo "killed n$n: the oldest report was $one ms old" >&2
+        [ "$one" -le "$gap" ] || gap=$one
+        lab_wait 5 "all sites after n$n was killed" all_fresh
+    done
+    rate=$(jq -n "($(accepted) - $before) / ($(date +%s%N) - $start_ns) * 1e9")
+    lab_stop load INT
+    lab_stop sites
+    figure nats-kill "$nodes" "$rate" null "$gap" null
+    tail -n 1 "$LAB_DIR/load.out" | jq -c '{requests: .done, failed}' | tee "$LAB_DIR/requests" >&2
+    jq -c --slurpfile load "$LAB_DIR/requests" 'if .case == "nats-kill" then . + $load[0] else . end' \
+        "$LAB_DIR/figures" >"$LAB_DIR/figures.new"
+    mv "$LAB_DIR/figures.new" "$LAB_DIR/figures"
+    for n in a b c; do
+        lab_stop "agent-$n"
+        lab_stop "server-$n"
+    done
+    lab_stop control-gate
+    lab_stop dataplane-gate
+    edge_down
+    bus_down
+    [ "$gap" -lt 2000 ] || lab_fail "no report of a site for $gap ms"
+    jq -e '.failed == 0 and .requests > 100' "$LAB_DIR/requests" >/dev/null || lab_fail "requests failed"
+}
+
 cold_edge() {
     local nodes=$1 complete=()
     edge_config "$nodes" >"$LAB_DIR/edge.yaml"
@@ -150,6 +215,7 @@ for case in "${CASES[@]}"; do
         flows "$case"
         bus_down
         ;;
+    nats-kill) nats_kill 100 ;;
     verify)
         LAB_BUS='' flow verify 1000 20
         figure verify 1000 "$rate" "$p50" "$p99" "$cpu"
