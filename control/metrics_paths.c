@@ -116,7 +116,13 @@ void metrics_paths(const struct control *control, struct evbuffer *out)
 	};
 	const struct sl_paths *map = control->paths.map;
 
-	for (size_t i = 0; map && i < sizeof(families) / sizeof(*families); i++) {
+	if (!map)
+		return;
+	family(out, "measuring_seconds", "counter", "seconds",
+	       "Processor time of a worker for probes and their answers.");
+	evbuffer_add_printf(out, "suanlu_path_measuring_seconds_total %.9g\n",
+			    (double)map->spent_ns / 1e9);
+	for (size_t i = 0; i < sizeof(families) / sizeof(*families); i++) {
 		family(out, families[i].name, families[i].type, families[i].unit, families[i].help);
 		for (unsigned k = 0; k < SL_PATHS_MAX; k++)
 			if (__atomic_load_n(&map->path[k].used, __ATOMIC_ACQUIRE))

@@ -161,7 +161,7 @@ static void tell(const struct port *port, const struct rte_eth_dev_info *info,
 	      workers, workers > 1 ? "s" : "",
 	      conf->rxmode.mq_mode == RTE_ETH_MQ_RX_RSS ? ", RSS" : "",
 	      conf->txmode.offloads & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE ? ", freed in bulk" : "",
-	      conf->intr_conf.lsc ? "link by interrupt" : "link not watched",
+	      conf->intr_conf.lsc ? "link by interrupt" : "link looked at each second",
 	      port->socket[0] < 0 ? ", busy poll" : "");
 }
 
@@ -243,9 +243,16 @@ int card_start(struct port *port, unsigned workers, struct rte_mempool *buffers,
 	}
 	rte_eth_allmulticast_enable(port->id); /* ND and routing protocols; the kernel chooses */
 	find_sockets(port, workers, info.if_index);
+	port->link_watched = conf.intr_conf.lsc;
 	tap_set_carrier(port);
 	tell(port, &info, &conf, workers);
 	return 0;
+}
+
+void card_tick(const struct port *port)
+{
+	if (port->device && !port->link_watched)
+		tap_set_carrier(port);
 }
 
 void card_stop(struct port *port)

@@ -25,5 +25,8 @@ unsigned card_buffer_bytes(const struct port *port);
 int card_start(struct port *port, unsigned workers, struct rte_mempool *buffers, bool alone);
 void card_stop(struct port *port);
 
+/* Once a second: its link, where the driver does not tell of changes. */
+void card_tick(const struct port *port);
+
 /* The tap's link changed: its MTU and MAC address are the card's. */
 void card_follow(struct port *port, const struct netlink_link *before);

@@ -179,6 +179,7 @@ static void tick(struct dataplane *dp)
 	if (read(dp->timer, &expired, sizeof(expired)) < 0)
 		return;
 	workers_tick(&dp->workers);
+	ports_tick(&dp->ports);
 	stats_heartbeat(dp->counters);
 	nexthop_tick(&dp->nexthop);
 	path_mtu_tick(&dp->path_mtu);

@@ -26,11 +26,6 @@ struct path {
 	struct sl_path_slot *shared;
 	uint32_t next;	  /* sequence number of the next probe */
 	uint32_t decided; /* the outcome of all before is counted */
-	struct {
-		int64_t sent_unix_ns;
-		uint64_t sent_ns;
-		bool answered;
-	} ring[PATH_RING]; /* by sequence number */
 	/* Losses each way are counted from a first answer on; a reflector that starts afresh
 	 * makes another one the first. */
 	bool based, differs; /* differs: it counts by itself */
@@ -40,6 +35,11 @@ struct path {
 	int64_t transit_ns[1 + SL_PATH_WAYS]; /* of the last answer: for the jitter */
 	int64_t least_ns[1 + SL_PATH_WAYS];   /* of this minute */
 	uint64_t minute_ns;		      /* when it began */
+	struct {
+		int64_t sent_unix_ns;
+		uint64_t sent_ns;
+		bool answered;
+	} ring[PATH_RING]; /* by sequence number */
 };
 
 /* `shared` is a slot with name, interval and, of an earlier run, state; all else starts afresh. */

@@ -355,6 +355,12 @@ int ports_start(struct ports *ports)
 	return 0;
 }
 
+void ports_tick(const struct ports *ports)
+{
+	for (unsigned i = 0; i < ports->ports; i++)
+		card_tick(&ports->port[i]);
+}
+
 bool ports_can_sleep(const struct ports *ports)
 {
 	for (unsigned i = 0; i < ports->ports; i++)

@@ -23,6 +23,7 @@ struct port {
 	int ifindex;
 	const char *device;	       /* of a card that its driver owns (card.h); NULL: AF_XDP */
 	int tap;		       /* the kernel's side of it, else -1 */
+	bool link_watched;	       /* its driver tells when its link changes */
 	int socket[SL_WORKERS_MAX];    /* of each queue, to sleep on; -1: none */
 	uint16_t id;		       /* DPDK port */
 	struct netlink_link link;      /* as the kernel sees it; owner: nexthop.c */
@@ -57,6 +58,7 @@ bool port_is_pci(const struct port *port);
 
 /* After EAL started: configures and starts every port. 0 or -errno. */
 int ports_start(struct ports *ports);
+void ports_tick(const struct ports *ports); /* once a second */
 void ports_stop(struct ports *ports);
 
 /* NULL if the interface is not one of ours. */

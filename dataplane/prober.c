@@ -351,8 +351,7 @@ int prober_open(struct prober *prober, const struct config *config, const struct
 					      probes->hold_max_ms * 1000000ULL,
 					      probes->synchronised},
 				.interval_ns = probes->interval_ms * 1000000ULL,
-				.judge_ns = UINT64_MAX,
-				.kick = -1,
+					.kick = -1,
 				.changed = -1,
 			},
 	};

@@ -69,10 +69,13 @@ static void take(struct probes *probes, const uint8_t *ip, size_t bytes, uint64_
 	if (probe_answer_read(ip, bytes, &answer) &&
 	    stamp_reply_read(answer.data, answer.bytes, &probes->rule->key, &reply))
 		s = session_of(probes, &answer, reply.session);
-	if (s)
-		path_answer(&s->path, &probes->path_rule, &reply, synchronised, at_ns);
-	else
+	if (!s) {
 		probes->shared->unknown++;
+		return;
+	}
+	path_answer(&s->path, &probes->path_rule, &reply, synchronised, at_ns);
+	if (s->path.shared->state != SL_PATH_ALIVE)
+		probes->judge_ns = 0;
 }
 
 static int take_steered(void *probes, void *data, size_t bytes)
@@ -186,6 +189,25 @@ static void probe_path(struct probes *probes, unsigned slot, int64_t to_unix_ns,
 	probes->counters->tx_bytes += batch->mbuf[batch->n++]->data_len;
 }
 
+/* Paths are cold when their turn comes: asks for what the one after the next ones needs. */
+static void warm(const struct probes *probes, unsigned slot)
+{
+	const struct probe_session *next = slot < SL_PATHS_MAX ? session(probes, slot) : NULL;
+	const struct probe_session *later =
+		slot + 4 < SL_PATHS_MAX ? session(probes, slot + 4) : NULL;
+
+	if (later) {
+		__builtin_prefetch(later, 1);
+		__builtin_prefetch((const uint8_t *)later + RTE_CACHE_LINE_SIZE, 1);
+		__builtin_prefetch(&probes->shared->path[slot + 4].reflector);
+		__builtin_prefetch(&probes->shared->path[slot + 4].sent, 1);
+	}
+	if (next) {
+		__builtin_prefetch(&next->path.ring[next->path.next % PATH_RING], 1);
+		__builtin_prefetch(&next->path.ring[next->path.decided % PATH_RING]);
+	}
+}
+
 /* Many paths take turns within the interval, so that no queue on the way must hold all of them. */
 static void send_turn(struct probes *probes, unsigned slots, uint64_t now_ns)
 {
@@ -198,9 +220,11 @@ static void send_turn(struct probes *probes, unsigned slots, uint64_t now_ns)
 		probes->send_ns = probes->since_ns =
 			now_ns; /* the first ones, or we were held up */
 	probes->next_slot = first + TURN_SLOTS;
-	for (unsigned i = first; i < slots && i < probes->next_slot; i++)
+	for (unsigned i = first; i < slots && i < probes->next_slot; i++) {
+		warm(probes, i + 2);
 		if (session(probes, i))
 			probe_path(probes, i, to_unix_ns, &batch);
+	}
 	if (batch.n)
 		batch_send(probes, &batch);
 	probes->send_ns += probes->interval_ns / turns;
@@ -222,6 +246,7 @@ static uint64_t judged_from(const struct probes *probes, unsigned slots, uint64_
 	return path_judged_from(&probes->path_rule, newest_ns, probes->since_ns, now_ns);
 }
 
+/* Which may be long before a state changes. */
 static void judge(struct probes *probes, unsigned slots, uint64_t now_ns)
 {
 	uint64_t from_ns = judged_from(probes, slots, now_ns);
@@ -255,10 +280,12 @@ static uint64_t wait_ns(const struct probes *probes, uint64_t now_ns)
 
 void probes_turn(struct probes *probes)
 {
-	uint64_t running = UINT64_MAX, began = rte_rdtsc(), hz = rte_get_tsc_hz(), now_ns, due;
+	uint64_t running = UINT64_MAX, tsc = rte_rdtsc(), now_ns, due;
+	uint64_t began_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
 	unsigned slots;
 
-	__atomic_store_n(&probes->due_tsc, running, __ATOMIC_SEQ_CST);
+	if (__atomic_exchange_n(&probes->due_tsc, running, __ATOMIC_SEQ_CST) == 0)
+		probes->judge_ns = 0; /* another path */
 	slots = __atomic_load_n(&probes->slots, __ATOMIC_ACQUIRE);
 	take_all(probes);
 	now_ns = clock_ns(CLOCK_MONOTONIC);
@@ -266,13 +293,15 @@ void probes_turn(struct probes *probes)
 		probes->send_ns = 0;
 	else if (now_ns >= probes->send_ns)
 		send_turn(probes, slots, now_ns);
-	judge(probes, slots, now_ns);
+	/* Answers only put it off; soon enough that no turn is for this alone. */
+	if (probes->judge_ns <= RTE_MAX(now_ns, probes->send_ns))
+		judge(probes, slots, now_ns);
 	__atomic_store_n(&probes->shared->heartbeat_ns, now_ns, __ATOMIC_RELAXED);
-	due = began + wait_ns(probes, now_ns) * hz / SECOND_NS;
+	due = tsc + wait_ns(probes, now_ns) * rte_get_tsc_hz() / SECOND_NS;
 	/* Unless main has stirred us meanwhile. */
 	__atomic_compare_exchange_n(&probes->due_tsc, &running, due, false, __ATOMIC_SEQ_CST,
 				    __ATOMIC_RELAXED);
-	probes->shared->spent_ns += (rte_rdtsc() - began) * SECOND_NS / hz;
+	probes->shared->spent_ns += clock_ns(CLOCK_THREAD_CPUTIME_ID) - began_ns;
 }
 
 void probes_stir(struct probes *probes)

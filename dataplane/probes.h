@@ -25,12 +25,12 @@
 #define PROBES_PORTS 8 /* UDP ports: paths to one reflector differ by them, if it knows no ids */
 
 struct probe_session {
-	struct path path;		    /* worker 0: rw */
 	uint16_t target[SL_INNER_FAMILIES]; /* ways of the path, 0: none; main: rw, worker 0: ro */
 	uint8_t port;			    /* index in probes.port[] */
 	/* main only */
 	bool named;		  /* since the last HELLO */
 	enum sl_path_state shown; /* what its ways are by now */
+	struct path path;	  /* worker 0: rw; what it needs most comes first */
 };
 
 struct probes {
@@ -55,7 +55,7 @@ struct probes {
 	/* worker 0 only */
 	unsigned next_slot; /* whose turn it is to be probed */
 	uint64_t send_ns;   /* when; 0: there is no path */
-	uint64_t judge_ns;  /* when a path's state may change by time alone */
+	uint64_t judge_ns;  /* no path's state changes sooner */
 	uint64_t since_ns;  /* we probe without a pause since then */
 };
 

@@ -9,10 +9,12 @@
 #include <rte_random.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
 #define ASKS_PER_S 200
+#define NICE -15
 
 static uint32_t boot_s(void)
 {
@@ -69,6 +71,17 @@ static struct rare *rare_create(const struct reflect_rule *reflect, struct probe
 	return rare;
 }
 
+/*
+ * Of who probes paths and who acts on it, this thread and worker 0 if that sleeps: on a busy host
+ * their turn must come within a few milliseconds, or paths seem dead. Without the right to it they
+ * only seem so sooner.
+ */
+static int hurry(void *unused)
+{
+	(void)unused;
+	return setpriority(PRIO_PROCESS, 0, NICE);
+}
+
 int workers_start(struct workers *workers, const struct ports *ports, struct routes *routes,
 		  const struct pin_file *pins, const struct reflect_rule *reflect,
 		  struct probes *probes, struct taps *taps, bool busy_poll)
@@ -102,8 +115,13 @@ int workers_start(struct workers *workers, const struct ports *ports, struct rou
 		if (!w->rare || (sleeps && w->sleep_fd < 0))
 			return -ENOMEM;
 	}
+	if (probes)
+		hurry(NULL);
 	RTE_LCORE_FOREACH_WORKER(lcore)
 	{
+		if (probes && n == 0 && workers->worker[0].sleep_fd >= 0 &&
+		    rte_eal_remote_launch(hurry, NULL, lcore) == 0)
+			rte_eal_wait_lcore(lcore);
 		if (ret == 0 && n < ports->workers)
 			ret = rte_eal_remote_launch(worker_form()->run, &workers->worker[n++],
 						    lcore);

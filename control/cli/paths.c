@@ -162,9 +162,10 @@ int paths_show(const struct cli *cli, bool json)
 		json_array_append_new(list, json_row(&view));
 	}
 	if (json) {
-		json_t *all = json_pack("{sO, sI, sI}", "paths", list, "unknown_answers",
+		json_t *all = json_pack("{sO, sI, sI, sf}", "paths", list, "unknown_answers",
 					(json_int_t)paths->unknown, "answered_for_others",
-					(json_int_t)paths->reflected);
+					(json_int_t)paths->reflected, "spent_s",
+					(double)paths->spent_ns / 1e9);
 		json_dumpf(all, stdout, JSON_INDENT(2));
 		putchar('\n');
 		json_decref(all);

@@ -76,8 +76,7 @@ struct sl_paths {
 	uint64_t heartbeat_ns; /* CLOCK_MONOTONIC, renewed at least once a second */
 	uint64_t unknown;      /* answers that belong to no path, or do not authenticate */
 	uint64_t reflected;    /* probes of others that this node answered */
-	uint64_t spent_ns; /* by worker 0 with probes and answers, the kernel's work for it included
-			    */
+	uint64_t spent_ns;     /* processor time of worker 0 for it, the kernel's part included */
 	struct sl_path_slot path[SL_PATHS_MAX];
 };
 

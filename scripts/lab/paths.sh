@@ -36,7 +36,8 @@ path_line() {
 }
 
 # path_kill INTERFACE SEGMENT SITE NAME: cuts the delay line; adds to $LAB_DIR/NAME.ms how long data went
-# to fc00:SEGMENT: after SITE's last answer to probes that went there, both as the router saw them
+# to fc00:SEGMENT: after SITE's last answer to probes that went there, both as the router saw them. Fails
+# if it saw none of either.
 path_kill() {
     : >"$LAB_DIR/watch.out"
     sleep "0.1$((RANDOM % 10))"
