@@ -362,6 +362,10 @@ static void predict(const struct routes *routes, unsigned service, struct route 
 	const struct state *state = routes->state;
 	const struct config_service *s = &state->config->service[service];
 
+	const struct queue *queue[SL_CANDIDATES_MAX];
+	double arrivals_per_s[SL_CANDIDATES_MAX];
+	struct queue_delay delay[SL_CANDIDATES_MAX];
+	unsigned kept[SL_CANDIDATES_MAX], n = 0;
 	bool all = now_s - route->all_s >= ALL_S;
 
 	if (all)
@@ -373,15 +377,21 @@ static void predict(const struct routes *routes, unsigned service, struct route 
 		if (!all && route->share[k] <= 0 && route->target[k] <= 0 &&
 		    member->estimate.last_report_s < route->predicted_at_s)
 			continue;
+		kept[n] = k;
+		queue[n] = &site[k].queue;
+		arrivals_per_s[n++] = member->others_per_s + site[k].background_per_s +
+				      state->service[service].demand_per_s * route->share[k];
+	}
+	queue_delays(n, queue, arrivals_per_s, delay);
+	for (unsigned i = 0; i < n; i++) {
+		unsigned k = kept[i];
+		const struct state_member *member = &state->service[service].member[k];
 		double delay_s = state->site[s->site[k]].delay_s;
-		double arrivals = member->others_per_s + site[k].background_per_s +
-				  state->service[service].demand_per_s * route->share[k];
 		bool known = member->estimate.last_report_s >= 0;
 
-		route->arrivals_per_s[k] = arrivals;
-		route->response_s[k] = known ? queue_response_s(&site[k].queue, arrivals) : NAN;
-		route->marginal_s[k] =
-			known ? delay_s + queue_marginal_s(&site[k].queue, arrivals) : NAN;
+		route->arrivals_per_s[k] = arrivals_per_s[i];
+		route->response_s[k] = known ? delay[i].response_s : NAN;
+		route->marginal_s[k] = known ? delay_s + delay[i].marginal_s : NAN;
 		if (route->share[k] > 0)
 			route->predicted_s += route->share[k] * (delay_s + route->response_s[k]);
 	}
@@ -395,6 +405,10 @@ static void judge(const struct routes *routes, unsigned service, struct route *r
 	const struct state *state = routes->state;
 	const struct config_service *s = &state->config->service[service];
 	double demand = state->service[service].demand_per_s, cost = 0;
+	const struct queue *queue[2 * SL_CANDIDATES_MAX];
+	double arrivals_per_s[2 * SL_CANDIDATES_MAX]; /* now and at best of each in turn */
+	struct queue_delay delay[2 * SL_CANDIDATES_MAX];
+	unsigned n = 0;
 
 	for (unsigned k = 0; k < s->sites; k++) {
 		double others =
@@ -405,9 +419,14 @@ static void judge(const struct routes *routes, unsigned service, struct route *r
 		if (now == best) /* so often zero */
 			continue;
 		cost += (now - best) * state->site[s->site[k]].delay_s;
-		cost += (others + now) * queue_response_s(&site[k].queue, others + now);
-		cost -= (others + best) * queue_response_s(&site[k].queue, others + best);
+		queue[n] = queue[n + 1] = &site[k].queue;
+		arrivals_per_s[n++] = others + now;
+		arrivals_per_s[n++] = others + best;
 	}
+	queue_delays(n, queue, arrivals_per_s, delay);
+	for (unsigned i = 0; i < n; i += 2)
+		cost += arrivals_per_s[i] * delay[i].response_s -
+			arrivals_per_s[i + 1] * delay[i + 1].response_s;
 	route->regret_s = route->basis == ROUTES_LOAD && demand > 0 ? fmax(0, cost / demand) : NAN;
 }
 

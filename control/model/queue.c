@@ -43,50 +43,52 @@ LANES_CLONES static struct waiting_here waiting_at(double servers, double offere
 	return (struct waiting_here){waiting.mean[0], waiting.slope[0], waiting.bend[0]};
 }
 
-/* Offered load up to the cap, and how far utilisation is past it. */
-static double within_cap(const struct queue *queue, double arrivals_per_s, double *excess)
-{
-	double servers = whole_servers(queue);
-	double utilisation = arrivals_per_s * queue->service_time_s / servers;
-
-	*excess = fmax(0, utilisation - queue->cap);
-	return fmin(utilisation, queue->cap) * servers;
-}
-
 double queue_waiting(const struct queue *queue, double arrivals_per_s)
 {
-	double excess;
-	double offered = within_cap(queue, fmax(0, arrivals_per_s), &excess);
+	double servers = whole_servers(queue);
+	double utilisation = fmax(0, arrivals_per_s) * queue->service_time_s / servers;
 
-	return queue->scv * waiting_at(whole_servers(queue), offered).mean;
+	return queue->scv * waiting_at(servers, fmin(utilisation, queue->cap) * servers).mean;
+}
+
+LANES_CLONES static void delay_of_eight(unsigned n, const struct queue *const *queue,
+					const double *arrivals_per_s, struct queue_delay *delay)
+{
+	struct queue_lanes lane;
+	lanes arrivals = lanes_all(0);
+
+	for (unsigned l = 0; l < LANES; l++) {
+		queue_lanes_take(&lane, l, queue[l < n ? l : 0]);
+		arrivals[l] = arrivals_per_s[l < n ? l : 0];
+	}
+	struct queue_lanes_delay of = queue_lanes_delay(&lane, arrivals);
+	for (unsigned l = 0; l < n; l++)
+		delay[l] = (struct queue_delay){of.response_s[l], of.marginal_s[l], of.slope[l]};
+}
+
+void queue_delays(unsigned n, const struct queue *const *queue, const double *arrivals_per_s,
+		  struct queue_delay *delay)
+{
+	for (unsigned first = 0; first < n; first += LANES)
+		delay_of_eight(n - first < LANES ? n - first : LANES, queue + first,
+			       arrivals_per_s + first, delay + first);
 }
 
 double queue_response_s(const struct queue *queue, double arrivals_per_s)
 {
-	if (!(arrivals_per_s > 0))
-		return queue->service_time_s + queue->backlog_s;
+	struct queue_delay delay;
 
-	double excess, servers = whole_servers(queue);
-	double offered = within_cap(queue, arrivals_per_s, &excess);
-	struct waiting_here waiting = waiting_at(servers, offered);
-	double cost = offered + queue->scv * waiting.mean;
-	if (excess > 0)
-		cost += excess * servers *
-			(1 + queue->scv * waiting.slope +
-			 QUEUE_OVERLOAD_S / queue->service_time_s * excess / 2);
-	return cost / arrivals_per_s + queue->backlog_s;
+	queue_delays(1, &queue, &arrivals_per_s, &delay);
+	return delay.response_s;
 }
 
 double queue_marginal_slope(const struct queue *queue, double arrivals_per_s, double *slope)
 {
-	double excess, servers = whole_servers(queue), service_time_s = queue->service_time_s;
-	double offered = within_cap(queue, fmax(0, arrivals_per_s), &excess);
-	struct waiting_here waiting = waiting_at(servers, offered);
+	struct queue_delay delay;
 
-	*slope = excess > 0 ? QUEUE_OVERLOAD_S * service_time_s / servers
-			    : service_time_s * service_time_s * queue->scv * waiting.bend;
-	return service_time_s * (1 + queue->scv * waiting.slope) + QUEUE_OVERLOAD_S * excess +
-	       queue->backlog_s;
+	queue_delays(1, &queue, &arrivals_per_s, &delay);
+	*slope = delay.slope;
+	return delay.marginal_s;
 }
 
 double queue_marginal_s(const struct queue *queue, double arrivals_per_s)

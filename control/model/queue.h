@@ -41,6 +41,14 @@ double queue_marginal_s(const struct queue *queue, double arrivals_per_s);
 /* The same, and its derivative (seconds per flow/s; at the cap the one above it). */
 double queue_marginal_slope(const struct queue *queue, double arrivals_per_s, double *slope);
 
+/* All of that of n sites: eight cost as much as one. */
+struct queue_delay {
+	double response_s, marginal_s, slope;
+};
+
+void queue_delays(unsigned n, const struct queue *const *queue, const double *arrivals_per_s,
+		  struct queue_delay *delay);
+
 /* Largest arrival rate whose marginal delay is at most marginal_s; 0 if even the first is dearer.
  */
 double queue_rate_at(const struct queue *queue, double marginal_s);

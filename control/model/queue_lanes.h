@@ -8,7 +8,8 @@
 #include "lanes.h"
 #include "queue.h"
 
-#define QUEUE_NEGLIGIBLE 1e-18 /* lost in rounding beside 1 */
+#define QUEUE_NEGLIGIBLE 1e-18	  /* lost in rounding beside 1 */
+#define QUEUE_OFFERED_LEAST 1e-40 /* (servers / this)^5 is finite */
 
 /* Lanes without a site hold a queue too, of which nothing is asked. */
 struct queue_lanes {
@@ -25,21 +26,22 @@ struct waiting {
  * 1/B = sum over k of c (c-1) ... (c-k+1) / a^k: Jagerman's form of the Erlang-B recurrence,
  * started at the largest server number. All terms are positive, so nothing cancels; and it can
  * stop as soon as B is negligible (about 40 / (1 - utilisation) terms whatever c) or the terms
- * are (some 10 sqrt(c)). Past the last server the terms are 0 by themselves.
+ * are (some 10 sqrt(c)). Past the last server the terms are 0 by themselves. Whether it is
+ * enough is asked two terms late, so that nothing waits for the answer; terms that are two too
+ * many stay finite, as offered >= QUEUE_OFFERED_LEAST.
  */
 LANES_INLINE lanes queue_erlang_b(lanes servers, lanes offered)
 {
-	lanes term = lanes_all(1), sum = term, k = servers, inverse = 1 / offered;
+	lanes term = lanes_all(1), sum = term, before = sum, k = servers, inverse = 1 / offered;
 	const lanes enough = lanes_all(1 / QUEUE_NEGLIGIBLE);
-	lanes before = sum; /* a term late: nobody waits for it */
 
 	for (;;) {
-		for (unsigned i = 0; i < 8; i++) {
-			lanes next = term * (k * inverse);
-			term = lanes_if(before < enough, next, lanes_all(0));
+		for (unsigned i = 0; i < 4; i++) {
+			lanes first = lanes_if(before < enough, term, lanes_all(0)) * (k * inverse);
 			before = sum;
-			sum += term;
-			k = lanes_most(k - 1, lanes_all(0));
+			term = first * ((k - 1) * inverse);
+			sum = (sum + first) + term;
+			k -= 2;
 		}
 		if (lanes_largest(term - QUEUE_NEGLIGIBLE * sum) <= 0)
 			break;
@@ -49,12 +51,11 @@ LANES_INLINE lanes queue_erlang_b(lanes servers, lanes offered)
 
 /*
  * With B' = B u, u = c/a - 1 + B, and C = c B / D, D = c - a + a B, everything below follows by
- * logarithmic derivatives of Lq = C a / (c - a). Nothing offered: nothing waits.
+ * logarithmic derivatives of Lq = C a / (c - a). Nothing offered: next to nothing waits.
  */
 LANES_INLINE struct waiting queue_waiting_at(lanes servers, lanes offered)
 {
-	const lanes least = lanes_all(1e-100);
-	lanes a = lanes_if(offered > least, offered, lanes_all(1));
+	lanes a = lanes_most(offered, lanes_all(QUEUE_OFFERED_LEAST));
 	lanes b = queue_erlang_b(servers, a);
 	lanes free = servers - a, inverse = 1 / a, of_free = 1 / free;
 	lanes u = servers * inverse - 1 + b;
@@ -63,26 +64,46 @@ LANES_INLINE struct waiting queue_waiting_at(lanes servers, lanes offered)
 	lanes d2 = b * (2 * u + a * (u * u + u1));
 	lanes p = u - d1 * of_d, p1 = u1 - d2 * of_d + (d1 * of_d) * (d1 * of_d);
 	lanes q = p + inverse + of_free, q1 = p1 - inverse * inverse + of_free * of_free;
-	lanes mean = servers * b * of_d * a * of_free, none = lanes_all(0);
+	lanes mean = servers * b * of_d * a * of_free;
 
-	mean = lanes_if(offered > least, lanes_if(b > none, mean, none), none);
-	return (struct waiting){mean, lanes_if(mean > none, mean * q, none),
-				lanes_if(mean > none, mean * (q * q + q1), none)};
+	return (struct waiting){mean, mean * q, mean * (q * q + q1)};
 }
 
-/* As queue_marginal_slope(). */
-LANES_INLINE lanes queue_lanes_marginal(const struct queue_lanes *queue, lanes arrivals_per_s,
-					lanes *slope)
+/* Takes a site into a lane; its servers whole. */
+LANES_INLINE void queue_lanes_take(struct queue_lanes *lane, unsigned l, const struct queue *queue)
 {
-	lanes time_s = queue->service_time_s;
-	lanes utilisation =
-		lanes_most(arrivals_per_s, lanes_all(0)) * time_s * queue->inverse_servers;
-	lanes excess = lanes_most(utilisation - queue->cap, lanes_all(0));
+	lane->servers[l] = queue->servers >= 1 ? __builtin_floor(queue->servers) : 1;
+	lane->service_time_s[l] = queue->service_time_s;
+	lane->scv[l] = queue->scv;
+	lane->cap[l] = queue->cap;
+	lane->backlog_s[l] = queue->backlog_s;
+	lane->inverse_servers[l] = 1 / lane->servers[l];
+}
+
+/* As queue_response_s(), queue_marginal_slope(). */
+struct queue_lanes_delay {
+	lanes response_s, marginal_s, slope;
+};
+
+LANES_INLINE struct queue_lanes_delay queue_lanes_delay(const struct queue_lanes *queue,
+							lanes arrivals_per_s)
+{
+	lanes time_s = queue->service_time_s, none = lanes_all(0);
+	lanes arrivals = lanes_most(arrivals_per_s, none);
+	lanes utilisation = arrivals * time_s * queue->inverse_servers;
+	lanes excess = lanes_most(utilisation - queue->cap, none);
 	lanes offered = lanes_least(utilisation, queue->cap) * queue->servers;
 	struct waiting waiting = queue_waiting_at(queue->servers, offered);
+	lanes within_s = time_s * (1 + queue->scv * waiting.slope);
+	lanes flows = offered + queue->scv * waiting.mean +
+		      excess * queue->servers * (within_s + QUEUE_OVERLOAD_S / 2 * excess) / time_s;
 
-	*slope = lanes_if(excess > 0, QUEUE_OVERLOAD_S * time_s * queue->inverse_servers,
-			  time_s * time_s * queue->scv * waiting.bend);
-	return time_s * (1 + queue->scv * waiting.slope) + QUEUE_OVERLOAD_S * excess +
-	       queue->backlog_s;
+	return (struct queue_lanes_delay){
+		.response_s =
+			lanes_if(arrivals > none, flows / arrivals, time_s) + queue->backlog_s,
+		.marginal_s = within_s + QUEUE_OVERLOAD_S * excess + queue->backlog_s,
+		.slope = lanes_if(utilisation > queue->cap,
+				  QUEUE_OVERLOAD_S * time_s * queue->inverse_servers,
+				  time_s * time_s * queue->scv * waiting.bend),
+	};
 }

@@ -14,6 +14,9 @@
 #define POLISH_STEPS 30
 #define POLISH_STEPS_LAST 500 /* each set of used shares costs less than those before: it ends */
 #define POLISHED 1e-8
+#define RESUME_STEPS 12
+#define TIED 1e-5 /* of the price: an unused way that costs so little more may be as good */
+#define STEEP 1e-3
 #define PROXIMAL 1e-9
 #define ROUNDING 4e-16
 #define SAME 1e-12  /* loads that differ by no more have the same marginals */
@@ -83,7 +86,9 @@ LANES_CLONES static void evaluate_ahead(struct interior *in, double length)
 {
 	for (unsigned v = 0; v < in->vectors; v++) {
 		in->known[v] = in->load[v] + length * in->dload[v];
-		in->marginal[v] = queue_lanes_marginal(&in->queue[v], in->known[v], &in->slope[v]);
+		struct queue_lanes_delay delay = queue_lanes_delay(&in->queue[v], in->known[v]);
+		in->marginal[v] = delay.marginal_s;
+		in->slope[v] = delay.slope;
 	}
 }
 
@@ -109,18 +114,11 @@ LANES_INLINE void take_sites(struct interior *in)
 
 	for (unsigned j = 0; j < in->vectors * LANES; j++) {
 		const struct solve_site *site = &in->problem->site[j];
-		const struct queue *from = j < in->sites ? &site->queue : &none;
-		struct queue_lanes *queue = &in->queue[j / LANES];
 
-		queue->servers[j % LANES] = floor(from->servers);
-		queue->service_time_s[j % LANES] = from->service_time_s;
-		queue->scv[j % LANES] = from->scv;
-		queue->cap[j % LANES] = from->cap;
-		queue->backlog_s[j % LANES] = from->backlog_s;
+		queue_lanes_take(&in->queue[j / LANES], j % LANES,
+				 j < in->sites ? &site->queue : &none);
 		in->background[j / LANES][j % LANES] = j < in->sites ? site->background_per_s : 0;
 	}
-	for (unsigned v = 0; v < in->vectors; v++)
-		in->queue[v].inverse_servers = 1 / in->queue[v].servers;
 }
 
 LANES_INLINE void take_edges(struct interior *in, const double *demand_per_s)
@@ -532,6 +530,74 @@ LANES_INLINE bool polish(struct interior *in, unsigned steps)
 	return false;
 }
 
+/* Takes a solution that was found before; whether it is one: its used ways make no circle. */
+LANES_INLINE bool resume(struct interior *in, const solve_row *x)
+{
+	unsigned used = 0;
+
+	memset(in->x, 0, in->edges * in->vectors * sizeof(lanes));
+	for (unsigned e = 0; e < in->edges; e++) {
+		double *row = (double *)&in->x[e * in->vectors];
+		memcpy(row, x[in->edge[e]], in->sites * sizeof(double));
+		for (unsigned j = 0; j < in->sites; j++)
+			used += row[j] > 0;
+	}
+	if (used >= in->edges + in->sites)
+		return false;
+	for (unsigned v = 0; v < in->vectors; v++)
+		in->known[v] = lanes_all(-1);
+	evaluate(in);
+	return true;
+}
+
+/* Sites that an edge uses hang together; false if they did already, by other edges. */
+LANES_INLINE bool unique_row(const struct interior *in, unsigned e, unsigned *group)
+{
+	const double *x = (const double *)&in->x[e * in->vectors];
+	const double *delay = (const double *)&in->delay[e * in->vectors];
+	const double *marginal = (const double *)in->marginal;
+	unsigned own = SL_CANDIDATES_MAX;
+
+	for (unsigned j = 0; j < in->sites; j++) {
+		unsigned other = group[j];
+
+		if (!(x[j] > 0)) {
+			if (delay[j] + marginal[j] < in->lambda[e] * (1 + TIED))
+				return false;
+			continue;
+		}
+		if (other == own)
+			return false;
+		if (own == SL_CANDIDATES_MAX)
+			own = other;
+		for (unsigned k = 0; k < in->sites; k++)
+			group[k] = group[k] == other ? own : group[k];
+	}
+	return true;
+}
+
+/*
+ * Whether there is no other solution, wherever one starts: used ways make no circle, unused ones
+ * are dearer, and of the sites that hang together all but one have a load that their price tells.
+ */
+LANES_INLINE bool unique(const struct interior *in)
+{
+	unsigned group[SL_CANDIDATES_MAX], flat[SL_CANDIDATES_MAX] = {0};
+
+	for (unsigned j = 0; j < in->sites; j++)
+		group[j] = j;
+	for (unsigned e = 0; e < in->edges; e++)
+		if (!unique_row(in, e, group))
+			return false;
+	for (unsigned j = 0; j < in->sites; j++) {
+		unsigned v = j / LANES, l = j % LANES;
+		if (!(in->slope[v][l] * in->load[v][l] > STEEP * in->marginal[v][l]) &&
+		    flat[group[j]]++ > 0)
+			return false;
+	}
+	return true;
+}
+
 /* Rates that differ by more than the digits of a double can end in nonsense: then x stays. */
 LANES_INLINE void finish(const struct interior *in, solve_row *x)
 {
@@ -594,6 +660,10 @@ LANES_CLONES void interior_point(const struct solve_problem *problem, const doub
 	if (in.edges == 0)
 		return;
 	take_sites(&in);
+	if (resume(&in, x) && polish(&in, RESUME_STEPS) && unique(&in)) {
+		finish(&in, x);
+		return;
+	}
 	start(&in);
 	in.mu = complementarity(&in, &residual);
 	for (unsigned try = 0; try < TRIES; try++) {

@@ -12,7 +12,9 @@
 #include "solve.h"
 
 /*
- * demand_per_s: > 0, per edge. x: rows are set to shares near the optimum (about 1e-7 of the
- * marginal), zero where not allowed or clearly too dear; rows without allowed sites untouched.
+ * demand_per_s: > 0, per edge. x in: a solution found before for a problem like this one, from
+ * which a few steps lead to the next, taken if that is the only one; or any rows. x out: rows are
+ * set to shares near the optimum (about 1e-7 of the marginal), zero where not allowed or clearly
+ * too dear; rows without allowed sites untouched.
  */
 void interior_point(const struct solve_problem *problem, const double *demand_per_s, solve_row *x);

@@ -208,20 +208,27 @@ static void solve_edge(const struct solve_problem *problem, unsigned i, double d
 		load[fill.site[k]] = fill.others[k] + demand * row[fill.site[k]];
 }
 
-/* Returns whether every edge is within GAP of its optimum; *gap_s is the worst. */
-static bool converged(const struct solve_problem *problem, solve_row *x, const double *load,
-		      double *gap_s)
+static void delays(const struct solve_problem *problem, const double *load,
+		   struct queue_delay *delay)
 {
-	double marginal_s[SL_CANDIDATES_MAX];
-	bool within = true;
+	const struct queue *queue[SL_CANDIDATES_MAX];
 
 	for (unsigned j = 0; j < problem->sites; j++)
-		marginal_s[j] = queue_marginal_s(&problem->site[j].queue, load[j]);
+		queue[j] = &problem->site[j].queue;
+	queue_delays(problem->sites, queue, load, delay);
+}
+
+/* Returns whether every edge is within GAP of its optimum; *gap_s is the worst. */
+static bool converged(const struct solve_problem *problem, solve_row *x,
+		      const struct queue_delay *delay, double *gap_s)
+{
+	bool within = true;
+
 	*gap_s = 0;
 	for (unsigned i = 0; i < problem->edges; i++) {
 		double dearest_s = 0, cheapest_s = INFINITY;
 		for (unsigned j = 0; j < problem->sites; j++) {
-			double all_s = problem->edge[i].delay_s[j] + marginal_s[j];
+			double all_s = problem->edge[i].delay_s[j] + delay[j].marginal_s;
 			cheapest_s = all_s < cheapest_s ? all_s : cheapest_s;
 			dearest_s = x[i][j] > 0 && all_s > dearest_s ? all_s : dearest_s;
 		}
@@ -232,17 +239,16 @@ static bool converged(const struct solve_problem *problem, solve_row *x, const d
 }
 
 static double mean_delay_s(const struct solve_problem *problem, const double *demand, solve_row *x,
-			   const double *load)
+			   const struct queue_delay *delay)
 {
-	double sum = 0, all = 0, response_s[SL_CANDIDATES_MAX];
+	double sum = 0, all = 0;
 
-	for (unsigned j = 0; j < problem->sites; j++)
-		response_s[j] = queue_response_s(&problem->site[j].queue, load[j]);
 	for (unsigned i = 0; i < problem->edges; i++) {
 		for (unsigned j = 0; j < problem->sites; j++) {
 			if (!(x[i][j] > 0))
 				continue;
-			sum += demand[i] * x[i][j] * (problem->edge[i].delay_s[j] + response_s[j]);
+			sum += demand[i] * x[i][j] *
+			       (problem->edge[i].delay_s[j] + delay[j].response_s);
 			all += demand[i] * x[i][j];
 		}
 	}
@@ -252,6 +258,7 @@ static double mean_delay_s(const struct solve_problem *problem, const double *de
 int solve(const struct solve_problem *problem, solve_row *x, struct solve_result *result)
 {
 	double demand[SOLVE_EDGES_MAX], load[SL_CANDIDATES_MAX], capacity[SL_CANDIDATES_MAX];
+	struct queue_delay delay[SL_CANDIDATES_MAX];
 
 	if (!problem_valid(problem))
 		return -EINVAL;
@@ -262,21 +269,24 @@ int solve(const struct solve_problem *problem, solve_row *x, struct solve_result
 		row_start(problem, i, capacity, x[i]);
 	}
 	*result = (struct solve_result){0};
-	bool done = problem->edges == 0 || problem->sites == 0;
-	if (!done && problem->edges > 1) {
+	if (problem->edges == 0 || problem->sites == 0)
+		return 0;
+	bool done = false;
+	if (problem->edges > 1) {
 		interior_point(problem, demand, x);
 		loads(problem, demand, x, load);
-		done = converged(problem, x, load, &result->gap_s);
+		delays(problem, load, delay);
+		done = converged(problem, x, delay, &result->gap_s);
 	}
 	while (!done && result->rounds < ROUNDS_MAX) {
 		loads(problem, demand, x, load); /* afresh: no rounding adds up */
 		for (unsigned i = 0; i < problem->edges; i++)
 			solve_edge(problem, i, demand[i], load, x[i]);
 		loads(problem, demand, x, load);
+		delays(problem, load, delay);
 		result->rounds++;
-		done = converged(problem, x, load, &result->gap_s);
+		done = converged(problem, x, delay, &result->gap_s);
 	}
-	if (problem->edges > 0 && problem->sites > 0)
-		result->mean_s = mean_delay_s(problem, demand, x, load);
+	result->mean_s = mean_delay_s(problem, demand, x, delay);
 	return 0;
 }

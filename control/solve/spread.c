@@ -67,7 +67,9 @@ LANES_INLINE void describe_row(struct transport *t, unsigned i, const double *de
 static double describe(struct transport *t, const struct solve_problem *problem, solve_row *x,
 		       double *marginal_s)
 {
-	double sum_s = 0, all_per_s = 0;
+	const struct queue *queue[SL_CANDIDATES_MAX];
+	struct queue_delay delay[SL_CANDIDATES_MAX];
+	double sum_s = 0, all_per_s = 0, arrivals_per_s[SL_CANDIDATES_MAX];
 
 	t->edges = problem->edges;
 	t->sites = problem->sites;
@@ -81,12 +83,14 @@ static double describe(struct transport *t, const struct solve_problem *problem,
 			t->load.of[j] += t->demand[i] * x[i][j];
 	}
 	for (unsigned j = 0; j < t->sites; j++) {
-		const struct queue *queue = &problem->site[j].queue;
-		double load = t->load.of[j];
-
-		marginal_s[j] = queue_marginal_s(queue, problem->site[j].background_per_s + load);
-		sum_s += load * wait_s(queue, marginal_s[j]);
-		all_per_s += load;
+		queue[j] = &problem->site[j].queue;
+		arrivals_per_s[j] = problem->site[j].background_per_s + t->load.of[j];
+	}
+	queue_delays(t->sites, queue, arrivals_per_s, delay);
+	for (unsigned j = 0; j < t->sites; j++) {
+		marginal_s[j] = delay[j].marginal_s;
+		sum_s += t->load.of[j] * wait_s(queue[j], marginal_s[j]);
+		all_per_s += t->load.of[j];
 	}
 	return fmax(PART * sum_s / all_per_s, TAU_LEAST_S);
 }

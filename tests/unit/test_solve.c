@@ -473,6 +473,38 @@ static void test_start_does_not_matter(void **state)
 	}
 }
 
+/* From the solution before a small change, or a large one: the same as from nothing. */
+static void test_resumed(void **state)
+{
+	static solve_row resumed[SOLVE_EDGES_MAX];
+
+	(void)state;
+	for (unsigned round = 0; round < 300; round++) {
+		unsigned edges = 2 + round % 12, sites = 2 + (unsigned)uniform(0, 15);
+		double change = round % 2 ? 0.01 : 0.5;
+
+		world_random(edges, sites, uniform(0.1, 1.2));
+		if (round % 3 == 0) /* another edge at the same place */
+			world.edge[1] = world.edge[0];
+		solve_world();
+		for (unsigned i = 0; i < edges; i++)
+			world.edge[i].demand_per_s *= 1 + change * uniform(-1, 1);
+		world.site[round % sites].queue.backlog_s += change * uniform(0, 0.01);
+		if (round % 5 == 0) /* a way less */
+			world.edge[1].delay_s[round % sites] = round % sites < 2 ? 0.1 : INFINITY;
+		solve_world();
+		assert_optimal(2e-6);
+		memcpy(resumed, world.x, sizeof(resumed));
+		memset(world.x, 0, sizeof(world.x));
+		solve_world();
+		for (unsigned i = 0; i < edges; i++)
+			for (unsigned j = 0; j < sites; j++)
+				if (fabs(world.x[i][j] - resumed[i][j]) > 1e-5)
+					fail_msg("round %u, x[%u][%u]: %.9g, from nothing %.9g",
+						 round, i, j, resumed[i][j], world.x[i][j]);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -488,6 +520,7 @@ int main(void)
 		cmocka_unit_test(test_permutation),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_start_does_not_matter),
+		cmocka_unit_test(test_resumed),
 	};
 	const char *given = getenv("SEED");
 	unsigned long start = given ? strtoul(given, NULL, 0) : (unsigned long)time(NULL);
