@@ -46,6 +46,8 @@ static void update(struct control *control, unsigned service, double now_s)
 		return;
 	log_weights(control, service);
 	link_standby(&control->link, service, control->routes.service[service].standby);
+	link_know(&control->link, service, control->routes.service[service].wait_s,
+		  control->routes.service[service].step_s);
 	link_set(&control->link, service, control->routes.service[service].weight, cause);
 }
 

@@ -134,6 +134,8 @@ static size_t build(const struct link *link, unsigned index, struct sl_msg_servi
 		memcpy(out->candidate[k].site, site->name, SL_NAME_MAX);
 		out->candidate[k].weight = link->service[index].weight[k];
 		out->candidate[k].standby = link->service[index].standby[k];
+		out->candidate[k].wait_s = link->service[index].wait_s[k];
+		out->candidate[k].step_s = link->service[index].step_s[k];
 		memcpy(out->candidate[k].via, ways->via, sizeof(ways->via));
 		memcpy(out->candidate[k].second, ways->second, sizeof(ways->second));
 	}
@@ -437,6 +439,15 @@ static void on_readable(int fd, short what, void *argument)
 void link_start(struct link *link)
 {
 	connect_now(-1, 0, link);
+}
+
+void link_know(struct link *link, unsigned service, const float *wait_s, const float *step_s)
+{
+	struct link_service *s = &link->service[service];
+	size_t bytes = link->config->service[service].sites * sizeof(float);
+
+	memcpy(s->wait_s, wait_s, bytes);
+	memcpy(s->step_s, step_s, bytes);
 }
 
 /* As link_set has it: a change waits for the answer to what was sent before. */

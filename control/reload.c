@@ -108,6 +108,8 @@ static void decide(struct control *next, double now_s)
 		service->dirty = false;
 		service->cause = (struct reaction_cause){};
 		link_standby(&next->link, i, next->routes.service[i].standby);
+		link_know(&next->link, i, next->routes.service[i].wait_s,
+			  next->routes.service[i].step_s);
 		link_set(&next->link, i, next->routes.service[i].weight, (struct reaction_cause){});
 	}
 }

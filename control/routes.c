@@ -10,10 +10,13 @@
 #include <string.h>
 
 #define PAST_S 1
-#define ALL_S 0.05	  /* how often sites without a share are looked at too */
-#define SWING_S 0.25	  /* a share goes from 0 to 1 in no less */
-#define SHARE_OFF 0.001	  /* a used site with less gets none */
-#define SHARE_ON 0.005	  /* an unused site with less stays unused */
+#define ALL_S 0.05	/* how often sites without a share are looked at too */
+#define SWING_S 0.25	/* a share goes from 0 to 1 in no less */
+#define SHARE_OFF 0.001 /* a used site with less gets none */
+#define SHARE_ON 0.005	/* an unused site with less stays unused */
+#define WAIT_MAX_S 1e6
+#define WAIT_WORTH 0.05	  /* of a service time: a smaller change of a wait is not told */
+#define WAIT_GAP_S 0.01	  /* nor one so soon after another */
 #define SHARE_WORTH 0.005 /* a smaller change is not published */
 
 static int by_name(const void *a, const void *b, void *config)
@@ -209,13 +212,13 @@ static void describe_sites(const struct state *state, unsigned service, double n
 
 	for (unsigned k = 0; k < sites; k++) {
 		struct estimate *estimate = &member[k].estimate;
+		unsigned at = state->config->service[service].site[k];
 
 		out[k].background_per_s = part * fmax(0, estimate->background_per_s);
 		estimate->inflow_per_s =
 			member[k].own_per_s + member[k].others_per_s + out[k].background_per_s;
 		out[k].queue = estimate_queue(estimate, now_s);
-		bound_claim(&state->config->site[state->config->service[service].site[k]],
-			    &out[k].queue);
+		bound_claim(&state->config->site[at], &out[k].queue);
 	}
 	describe_unheard(member, sites, out);
 }
@@ -455,6 +458,39 @@ static bool quantise(struct route *route, unsigned sites)
 	return worth;
 }
 
+/*
+ * What the dataplane compares its draws by. True if that changed for a site in use by enough to be
+ * told, and was not told just now: the dataplane counts itself what it sends.
+ */
+static bool know(const struct state *state, unsigned service, struct route *route,
+		 const struct solve_site *site, bool worth, double now_s)
+{
+	float wait_s[SL_CANDIDATES_MAX] = {0}, step_s[SL_CANDIDATES_MAX] = {0};
+	bool late = now_s - route->told_s >= WAIT_GAP_S;
+
+	for (unsigned k = 0; k < state->config->service[service].sites; k++) {
+		const struct estimate *estimate = &state->service[service].member[k].estimate;
+		const struct queue *queue = &site[k].queue;
+
+		if (route->basis == ROUTES_LOAD && estimate->last_report_s >= 0) {
+			wait_s[k] =
+				(float)fmin(estimate_wait_s(estimate, queue, now_s), WAIT_MAX_S);
+			step_s[k] = (float)(1 / queue_capacity_per_s(queue));
+		}
+		if (route->weight[k] == 0)
+			continue;
+		worth |= (step_s[k] > 0) != (route->step_s[k] > 0);
+		worth |= late &&
+			 fabsf(wait_s[k] - route->wait_s[k]) > WAIT_WORTH * queue->service_time_s;
+	}
+	if (!worth)
+		return false;
+	memcpy(route->wait_s, wait_s, sizeof(wait_s));
+	memcpy(route->step_s, step_s, sizeof(step_s));
+	route->told_s = now_s;
+	return true;
+}
+
 static void count_sent(struct state_member *member, unsigned sites, double elapsed_s)
 {
 	for (unsigned k = 0; k < sites; k++)
@@ -508,6 +544,7 @@ bool routes_update(struct routes *routes, unsigned service, double now_s)
 	predict(routes, service, route, site, now_s);
 	bool worth = quantise(route, sites);
 	worth |= stand_by(state->config, service, route);
+	worth = know(state, service, route, site, worth, now_s);
 	judge(routes, service, route, site);
 	return worth;
 }

@@ -37,10 +37,14 @@ enum routes_basis {
 struct route {
 	enum routes_basis basis;
 	enum routes_use use[SL_CANDIDATES_MAX];
-	double target[SL_CANDIDATES_MAX];	  /* where the shares are going */
-	double share[SL_CANDIDATES_MAX];	  /* where they are */
-	uint32_t weight[SL_CANDIDATES_MAX];	  /* as last published */
-	uint32_t standby[SL_CANDIDATES_MAX];	  /* if none with a weight is alive (route.h) */
+	double target[SL_CANDIDATES_MAX];    /* where the shares are going */
+	double share[SL_CANDIDATES_MAX];     /* where they are */
+	uint32_t weight[SL_CANDIDATES_MAX];  /* as last published */
+	uint32_t standby[SL_CANDIDATES_MAX]; /* if none with a weight is alive (route.h) */
+	float wait_s[SL_CANDIDATES_MAX]; /* of one more flow, as last published; and what it adds
+					    to that, 0: not known */
+	float step_s[SL_CANDIDATES_MAX];
+	double told_s;				  /* when these were published */
 	double arrivals_per_s[SL_CANDIDATES_MAX]; /* at the site, by all edges and others */
 	double response_s[SL_CANDIDATES_MAX];	  /* predicted at that; NaN: no report */
 	double marginal_s[SL_CANDIDATES_MAX];	  /* with the path delay; NaN: no report */

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#define TIME_MAX_S 1e6f
 #define IDLE_MAX_S 16383 /* what a pin's 14 bits of age can tell apart */
 
 static enum sl_ack_status wrong(char field[SL_NAME_MAX], const char *name)
@@ -64,6 +65,12 @@ static bool named_before(const struct sl_msg_service *message, uint32_t index)
 	return false;
 }
 
+/* NaN is neither. */
+static bool time_ok(float time_s)
+{
+	return time_s >= 0 && time_s <= TIME_MAX_S;
+}
+
 static enum sl_ack_status check_candidates(const struct sl_msg_service *message,
 					   char field[SL_NAME_MAX])
 {
@@ -73,6 +80,10 @@ static enum sl_ack_status check_candidates(const struct sl_msg_service *message,
 			return wrong(field, "candidate.site");
 		if (named_before(message, i))
 			return wrong(field, "candidate.site twice");
+		if (!time_ok(candidate->wait_s))
+			return wrong(field, "candidate.wait_s");
+		if (!time_ok(candidate->step_s))
+			return wrong(field, "candidate.step_s");
 		for (unsigned family = 0; family < SL_INNER_FAMILIES; family++)
 			if (!via_ok(&candidate->via[family]) || !via_ok(&candidate->second[family]))
 				return wrong(field, "candidate.via");

@@ -166,9 +166,20 @@ static void members_leave(struct routes *routes, const struct service *old,
 	}
 }
 
-static struct service *service_from(const struct sl_msg_service *message, uint16_t slot)
+static struct service *service_alloc(const struct routes *routes)
 {
-	struct service *service = rte_zmalloc("service", sizeof(*service), 64);
+	size_t bytes = sizeof(struct service) + routes->workers * sizeof(struct choice);
+	struct service *service = rte_zmalloc("service", bytes, 64);
+
+	if (service)
+		service->choice = (struct choice *)(service + 1);
+	return service;
+}
+
+static struct service *service_from(const struct routes *routes,
+				    const struct sl_msg_service *message, uint16_t slot)
+{
+	struct service *service = service_alloc(routes);
 
 	if (service) {
 		service->slot = slot;
@@ -197,7 +208,10 @@ static bool candidate_prepare(struct routes *routes, const struct sl_candidate *
 {
 	const struct sl_via *via[ROUTES_WAYS] = {from->via, from->second};
 
-	*out = (struct candidate){.weight = from->weight, .standby = from->standby};
+	*out = (struct candidate){.weight = from->weight,
+				  .standby = from->standby,
+				  .wait_s = from->wait_s,
+				  .step_s = from->step_s};
 	for (unsigned w = 0; w < ROUTES_WAYS; w++)
 		for (unsigned f = 0; f < SL_INNER_FAMILIES; f++) {
 			int target = routes_way(routes, &via[w][f], f == SL_INNER_IPV4 ? 4 : 6);
@@ -229,6 +243,8 @@ static bool candidates_prepare(struct routes *routes, const struct sl_msg_servic
 /* The ways that serve now become what workers see of members and of the choice. */
 static void serve(struct routes *routes, struct service *service)
 {
+	float wait_s[SL_CANDIDATES_MAX], step_s[SL_CANDIDATES_MAX];
+
 	alive_decide(routes, service);
 	for (unsigned i = 0; i < service->choose.candidates; i++) {
 		const struct candidate *candidate = &service->candidate[i];
@@ -242,7 +258,13 @@ static void serve(struct routes *routes, struct service *service)
 		}
 		choose_weigh(&service->choose, i, candidate->share);
 		member_set(routes, service->choose.member[i], member);
+		wait_s[i] = candidate->wait_s;
+		step_s[i] = candidate->step_s;
 	}
+	prefer_init(&service->prefer, &service->choose, wait_s, step_s);
+	for (unsigned w = 0; w < routes->workers; w++)
+		prefer_begin(&service->choice[w], &service->prefer, &service->choose,
+			     routes->counters->worker[w].member);
 }
 
 void routes_alive_changed(struct routes *routes)
@@ -252,10 +274,12 @@ void routes_alive_changed(struct routes *routes)
 
 		if (!old || !alive_differs(routes, old))
 			continue;
-		new = rte_malloc("service", sizeof(*new), 64);
+		new = service_alloc(routes);
 		if (!new)
 			continue; /* the next change, or control's next message, does it */
+		struct choice *choice = new->choice;
 		memcpy(new, old, sizeof(*new));
+		new->choice = choice;
 		serve(routes, new);
 		__atomic_store_n(&routes->service[i], new, __ATOMIC_RELEASE);
 		retire(routes, old, false);
@@ -296,7 +320,7 @@ enum sl_ack_status routes_service(struct routes *routes, const struct sl_msg_ser
 	if (status != SL_ACK_DONE)
 		return status;
 	slot = slots_service(&routes->slots, message->service);
-	service = slot < 0 ? NULL : service_from(message, slot);
+	service = slot < 0 ? NULL : service_from(routes, message, slot);
 	if (!service)
 		return SL_ACK_FULL;
 	if (!make_room(routes, service)) {
@@ -428,6 +452,7 @@ struct routes *routes_create(struct sl_counters *counters, unsigned workers)
 	if (!routes)
 		return NULL;
 	routes->counters = counters;
+	routes->workers = workers;
 	routes->encap[0] = rte_zmalloc("encap", sizeof(struct encap), 64);
 	routes->targets = 1;
 	for (unsigned i = 0; i <= SL_MEMBERS_MAX; i++)

@@ -11,7 +11,7 @@
 #pragma once
 
 #include "adjacency.h"
-#include "choose.h"
+#include "prefer.h"
 #include "classify.h"
 #include "decap.h"
 #include "encap.h"
@@ -27,6 +27,7 @@
 /* What control said of a candidate, and what became of it; main only. */
 struct candidate {
 	uint32_t weight, standby;
+	float wait_s, step_s;
 	uint32_t share; /* that it has now: its weight, its standby or 0 */
 	int8_t serves;	/* which way does now; ALIVE_NONE */
 	uint16_t way[ROUTES_WAYS][SL_INNER_FAMILIES]; /* targets, 0: none */
@@ -34,6 +35,8 @@ struct candidate {
 
 struct service {
 	struct choose_set choose;
+	struct prefer prefer;
+	struct choice *choice; /* of each worker, behind this */
 	uint32_t idle_s;
 	uint16_t slot;
 	uint8_t affinity; /* enum sl_affinity */
@@ -75,6 +78,7 @@ struct routes {
 	struct classify *classify;
 	struct decap_sids *sids;
 	struct adjacency *adjacency;
+	unsigned workers;
 	struct encap *encap[ROUTES_TARGETS_MAX]; /* never NULL; [0] has no next hop */
 	struct service *service[SL_SERVICES_MAX];
 	struct member member[SL_MEMBERS_MAX + 1];

@@ -31,7 +31,7 @@ static struct worker_way look(const struct workers *workers, const struct flow_k
 static void tell_candidates(const struct routes *routes, const struct worker_way *way,
 			    struct sl_msg_traced *traced)
 {
-	const struct choose_set *set = &way->service->choose;
+	const struct choose_set *set = way->set;
 
 	traced->candidates = set->candidates;
 	for (unsigned i = 0; i < set->candidates; i++) {

@@ -112,17 +112,37 @@ static inline uint64_t draw(struct worker *w)
 	return w->random * 0x2545f4914f6cdd1du;
 }
 
-/* Draws for all; the winners of services with more than a group of candidates. */
+/* The service's weights as what its sites owe has bent them. */
+static inline const struct choose_set *weights_now(const struct worker *w, const struct burst *b,
+						   const struct service *service)
+{
+	struct choice *choice = &service->choice[w->index];
+	uint64_t now = rte_rdtsc();
+
+	if (unlikely(now >= choice->due)) {
+		choice->due = now + b->prefer_cycles;
+		prefer_renew(choice, &service->prefer, w->counters->member);
+	}
+	return &choice->set;
+}
+
+/* Draws for all, weights of now; the winners of services with more than a group of candidates. */
 static inline void choose_begin(struct worker *w, struct burst *b)
 {
-	for (unsigned i = 0; i < b->missed; i++) {
-		const struct service *service = b->miss[i]->service;
+	const struct service *service = NULL;
+	const struct choose_set *set = NULL;
 
+	for (unsigned i = 0; i < b->missed; i++) {
+		if (b->miss[i]->service != service) {
+			service = b->miss[i]->service;
+			set = weights_now(w, b, service);
+		}
+		b->set[i] = set;
 		b->draw[i] = b->miss[i]->hash;
 		if (unlikely(service->affinity == SL_AFFINITY_NONE))
 			b->draw[i] = draw(w);
-		if (unlikely(!choose_is_few(&service->choose)))
-			b->winner[i] = choose(&service->choose, b->draw[i]);
+		if (unlikely(!choose_is_few(set)))
+			b->winner[i] = choose(set, b->draw[i]);
 	}
 }
 
@@ -131,7 +151,7 @@ static inline choose_bits scores_of(const struct burst *b, unsigned i)
 {
 	unsigned miss = i < b->missed ? i : 0;
 
-	return choose_group(&b->miss[miss]->service->choose, b->draw[miss], 0);
+	return choose_group(b->set[miss], b->draw[miss], 0);
 }
 
 /* False: it is one for choose_late. */
@@ -381,6 +401,7 @@ static int run(void *argument)
 	struct burst b = {0};
 	uint64_t spin = rte_get_tsc_hz() / 1000000 * SPIN_US, last = rte_rdtsc();
 
+	b.prefer_cycles = rte_get_tsc_hz() / 1000000 * PREFER_US;
 	w->rare->burst = &b;
 	rte_rcu_qsbr_thread_register(w->routes->rcu, w->index);
 	rte_rcu_qsbr_thread_online(w->routes->rcu, w->index);
@@ -430,11 +451,12 @@ static struct worker_way way(const struct worker *w, const struct flow_key *key)
 		way.pinned = pin_holds(&member, way.service, 0);
 		way.age_s = hit.age_s;
 	}
-	winner = choose(&way.service->choose, way.hash);
+	way.set = &way.service->choice[w->index].set;
+	winner = choose(way.set, way.hash);
 	if (way.pinned)
 		way.member = hit.member;
 	else if (winner >= 0)
-		way.member = way.service->choose.member[winner];
+		way.member = way.set->member[winner];
 	return way;
 }
 

@@ -71,6 +71,7 @@ struct worker {
 /* Where does a flow go? */
 struct worker_way {
 	const struct service *service; /* NULL: none */
+	const struct choose_set *set;  /* of its choice, as it stands now */
 	uint64_t hash;
 	uint16_t member; /* PIN_MEMBER_NONE: no candidate */
 	bool pinned;

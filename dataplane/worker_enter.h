@@ -51,9 +51,11 @@ struct burst {
 	_Alignas(64) struct passing packet[WORKER_BURST];
 	struct passing *miss[WORKER_BURST];
 	struct passing *late[WORKER_BURST];
-	uint64_t draw[WORKER_BURST]; /* of each miss, as `winner` */
-	int winner[WORKER_BURST];    /* only where there is more than a group */
-	uint32_t ports;		     /* bit p: leaving[p] is not empty */
+	uint64_t prefer_cycles;	     /* PREFER_US */
+	uint64_t draw[WORKER_BURST]; /* of each miss, as `set` and `winner` */
+	const struct choose_set *set[WORKER_BURST];
+	int winner[WORKER_BURST]; /* only where there is more than a group */
+	uint32_t ports;		  /* bit p: leaving[p] is not empty */
 	struct leaving leaving[WORKER_PORTS_MAX];
 };
 

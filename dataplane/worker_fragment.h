@@ -58,7 +58,7 @@ static COLD bool settle_one(struct worker *w, struct burst *b, struct passing *p
 		return true;
 	if (pins && w->others && settle_by_others(w, b, p))
 		return true;
-	winner = choose(&service->choose, pins ? p->hash : draw(w));
+	winner = choose(weights_now(w, b, service), pins ? p->hash : draw(w));
 	if (winner < 0) {
 		drop(w, p->mbuf, SL_VERDICT_NO_CANDIDATE);
 		return false;

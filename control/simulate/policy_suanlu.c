@@ -5,7 +5,7 @@
  * what moves bytes is the simulator's: reports come as decoded ones, flows sent and closed are
  * counted by the simulator, routes are swapped at once.
  */
-#include "../../dataplane/choose.h"
+#include "../../dataplane/prefer.h"
 #include "../rate.h"
 #include "../routes.h"
 #include "policy.h"
@@ -24,8 +24,10 @@ struct control {
 	struct rate demand, member[SCENARIO_SITES_MAX];
 	uint64_t sent[SCENARIO_SITES_MAX], closed[SCENARIO_SITES_MAX];
 	double counted_s;
-	struct choose_set set;
 	double updated_s;
+	struct prefer prefer;
+	struct choice choice;
+	struct sl_member_counters counters[SCENARIO_SITES_MAX];
 };
 
 struct message { /* of one edge's demand to another */
@@ -85,13 +87,14 @@ static void publish(struct control *control)
 
 	for (unsigned j = 0; j < control->config.sites; j++)
 		choose_add(&set, control->config.site[j].name, route->weight[j], (uint16_t)j);
-	control->set = set;
+	prefer_init(&control->prefer, &set, route->wait_s, route->step_s);
+	prefer_begin(&control->choice, &control->prefer, &set, control->counters);
 }
 
 static void update(struct world *world, struct control *control)
 {
 	double elapsed_s = world->now_s - control->updated_s;
-	bool first = control->set.candidates == 0;
+	bool first = control->choice.set.candidates == 0;
 
 	if (!first && elapsed_s < world->scenario->telemetry.solve_gap_s)
 		return;
@@ -276,9 +279,19 @@ static unsigned choose_suanlu(struct world *world, unsigned edge)
 	struct suanlu *suanlu = world->private;
 	struct control *control = &suanlu->control[edge];
 	uint64_t hash = random_bits(&world->random);
-	int winner = choose(&control->set, hash);
+	const struct choose_set *set = &control->choice.set;
+	uint64_t now_us = (uint64_t)(1e6 * world->now_s);
+	int winner;
 
-	return winner < 0 ? 0 : control->set.member[winner];
+	if (now_us >= control->choice.due) {
+		control->choice.due = now_us + PREFER_US;
+		prefer_renew(&control->choice, &control->prefer, control->counters);
+	}
+	winner = choose(set, hash);
+	if (winner < 0)
+		return 0;
+	control->counters[set->member[winner]].new_flows++;
+	return set->member[winner];
 }
 
 const struct policy policy_suanlu = {

@@ -19,7 +19,7 @@
 #include <netinet/in.h>
 #include <stdint.h>
 
-#define SL_ROUTE_VERSION 2
+#define SL_ROUTE_VERSION 3
 
 #define SL_NAME_MAX 32 /* bytes with the final NUL: service, site and node names */
 #define SL_SERVICES_MAX 4096
@@ -90,10 +90,12 @@ struct sl_candidate {
 	char site[SL_NAME_MAX];
 	uint32_t weight;  /* share of new flows, relative; 0: keeps its pins, takes no new flow */
 	uint32_t standby; /* the same if no candidate with a weight is alive; 0: not even then */
+	float wait_s;	  /* of a flow that comes now, as far as known; 0..1e6 */
+	float step_s;	  /* what one flow adds to that; 0: neither is known */
 	struct sl_via via[SL_INNER_FAMILIES];
 	struct sl_via second[SL_INNER_FAMILIES];
 };
-_Static_assert(sizeof(struct sl_candidate) == 264, "candidate");
+_Static_assert(sizeof(struct sl_candidate) == 272, "candidate");
 
 enum sl_affinity {
 	SL_AFFINITY_FLOW = 0, /* 5-tuple */

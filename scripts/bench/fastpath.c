@@ -78,6 +78,8 @@ static struct message message(const char *name, unsigned service, uint32_t weigh
 	for (unsigned i = 0; i < SITES; i++) {
 		snprintf(m.candidate[i].site, sizeof(m.candidate[i].site), "site%u", i);
 		m.candidate[i].weight = weight + i;
+		m.candidate[i].wait_s = 1e-3f * i;
+		m.candidate[i].step_s = 1e-4f;
 		m.candidate[i].via[SL_INNER_IPV4] = via(name, i, false);
 		m.candidate[i].via[SL_INNER_IPV6] = via(name, i, true);
 	}

@@ -153,9 +153,9 @@ def routes():
 
     def candidate(site, *vias):
         vias += (via(0),) * (4 - len(vias))
-        return struct.pack('<32sII', site, 10, 0) + b''.join(vias)
+        return struct.pack('<32sIIff', site, 10, 0, 0.002, 0.0001) + b''.join(vias)
 
-    def header(kind, body, version=2):
+    def header(kind, body, version=3):
         return struct.pack('<HHIQ', version, kind, 16 + len(body), 1) + body
 
     def service(candidates, name=b'infer', four=S4, six=S6, port=80, protocol=6, affinity=0,
