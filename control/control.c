@@ -42,6 +42,7 @@ static void update(struct control *control, unsigned service, double now_s)
 
 	state->dirty = false;
 	state->cause = (struct reaction_cause){};
+	demand_peek(&control->demand, service);
 	if (!routes_update(&control->routes, service, now_s))
 		return;
 	log_weights(control, service);

@@ -159,6 +159,22 @@ static void sample_service(struct demand *demand, unsigned i, double now_s, doub
 	service->flows += flows;
 }
 
+void demand_peek(struct demand *demand, unsigned service)
+{
+	struct state_member *member = demand->state->service[service].member;
+
+	for (unsigned k = 0; k < demand->config->service[service].sites; k++) {
+		unsigned index = demand->counters.first[service] + k;
+		struct sl_member_counters now = {0};
+
+		member[k].uncounted = 0;
+		if (demand->counted[index] &&
+		    counters_member(&demand->counters, demand->config, service, k, &now) &&
+		    now.new_flows > demand->total[index])
+			member[k].uncounted = now.new_flows - demand->total[index];
+	}
+}
+
 void demand_sample(struct demand *demand, double now_s)
 {
 	unsigned members = demand->counters.first[demand->config->services];

@@ -37,5 +37,8 @@ void demand_close(struct demand *demand);
 /* Reads the counters and moves the rates; called once an interval. */
 void demand_sample(struct demand *demand, double now_s);
 
+/* What was sent since then, into the state: called before routes of this service are updated. */
+void demand_peek(struct demand *demand, unsigned service);
+
 /* Tells the other edges, if there are any. */
 void demand_publish(struct demand *demand);

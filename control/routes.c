@@ -203,6 +203,19 @@ static void bound_claim(const struct config_site *site, struct queue *queue)
 			fmax(queue->service_time_s, queue->servers / (double)site->flows_per_s);
 }
 
+/*
+ * What this node sent within the last round trip, which nobody has seen at the site, is known
+ * exactly: by how much it is more than the mean rate has in that time.
+ */
+static double ahead(const struct state_member *member, double path_s, double now_s)
+{
+	double since_s = now_s - member->counted.at_s + 2 * path_s;
+
+	if (!(member->counted.at_s > 0))
+		return 0;
+	return (double)member->uncounted + member->counted.transit - member->own_per_s * since_s;
+}
+
 static void describe_sites(const struct state *state, unsigned service, double now_s,
 			   struct solve_site *out)
 {
@@ -214,6 +227,7 @@ static void describe_sites(const struct state *state, unsigned service, double n
 		struct estimate *estimate = &member[k].estimate;
 		unsigned at = state->config->service[service].site[k];
 
+		estimate->ahead = ahead(&member[k], state->site[at].delay_s, now_s);
 		out[k].background_per_s = part * fmax(0, estimate->background_per_s);
 		estimate->inflow_per_s =
 			member[k].own_per_s + member[k].others_per_s + out[k].background_per_s;

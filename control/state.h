@@ -46,6 +46,7 @@ struct state_member {
 	double own_per_s;    /* new flows that this node sends there */
 	double others_per_s; /* the same of the other edges, by their demand and our solution */
 	struct flows_edge counted;	 /* of this node */
+	uint64_t uncounted;		 /* what it sent since; set before routes are updated */
 	double sent;			 /* integral of both; routes.c */
 	double sent_before, reported_s;	 /* at the last report; 0: none yet */
 	const Suanlu__ServiceLoad *said; /* the site's last word on it; NULL: none */

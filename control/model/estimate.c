@@ -298,7 +298,7 @@ double estimate_flows_now(const struct estimate *estimate, const struct queue *q
 		sum += reported * roll(estimate, queue, flows, 1 / reported);
 	if (counted > 0)
 		sum += counted * roll(estimate, queue, estimate->counted, 1 / counted);
-	return sum * age_s;
+	return fmax(0, sum * age_s + estimate->ahead);
 }
 
 /* E max(0, X) of a normal X. */

@@ -42,6 +42,7 @@ struct estimate {
 	double arrivals_per_s, background_per_s; /* smoothed */
 	double flows;				 /* in flight and queued, smoothed */
 	double inflow_per_s; /* set by its owner: what goes there now; negative: as reported */
+	double ahead;	     /* so too: flows that are on their way there beyond that rate */
 	/* by what edges counted (flows.h) */
 	double counted;	     /* flows there; means nothing if counted_at_s is negative */
 	double counted_at_s; /* in site time; negative: not counted */

@@ -91,6 +91,17 @@ static void publish(struct control *control)
 	prefer_begin(&control->choice, &control->prefer, &set, control->counters);
 }
 
+/* As demand_peek() does. */
+static void peek(const struct world *world, struct control *control)
+{
+	const struct suanlu *suanlu = world->private;
+	unsigned edge = (unsigned)(control - suanlu->control);
+
+	for (unsigned j = 0; j < control->config.sites; j++)
+		control->state.service[0].member[j].uncounted =
+			world->view[edge][j].sent_total - control->sent[j];
+}
+
 static void update(struct world *world, struct control *control)
 {
 	double elapsed_s = world->now_s - control->updated_s;
@@ -99,6 +110,7 @@ static void update(struct world *world, struct control *control)
 	if (!first && elapsed_s < world->scenario->telemetry.solve_gap_s)
 		return;
 	world->result->solves++;
+	peek(world, control);
 	control->updated_s = world->now_s;
 	if (routes_update(&control->routes, 0, world->now_s) || first)
 		publish(control);

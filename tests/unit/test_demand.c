@@ -201,6 +201,28 @@ static void tells_flows_by_site(void **unused)
 	verify_close(verify);
 }
 
+static void knows_what_is_not_counted_yet(void **unused)
+{
+	const struct state_member *member = state.service[0].member;
+
+	(void)unused;
+	make_file();
+	map->worker[0].member[0].new_flows = 1000000;
+	demand_peek(&demand, 0);
+	assert_int_equal(member[0].uncounted, 0); /* never sampled */
+	pass(2, (uint64_t[]){5, 10, 1});
+	map->worker[0].member[0].new_flows += 7;
+	demand_peek(&demand, 0);
+	assert_int_equal(member[0].uncounted, 7);
+	assert_int_equal(member[1].uncounted, 0);
+	map->worker[0].member[0].new_flows = 3; /* went backwards */
+	demand_peek(&demand, 0);
+	assert_int_equal(member[0].uncounted, 0);
+	pass(1, (uint64_t[]){5, 10, 1});
+	demand_peek(&demand, 0);
+	assert_int_equal(member[0].uncounted, 0);
+}
+
 static void ignores_a_sample_without_time(void **unused)
 {
 	(void)unused;
@@ -254,6 +276,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(counts_flows, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(tells_flows_by_site, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(keeps_rates_over_restarts, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(knows_what_is_not_counted_yet, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(ignores_a_sample_without_time, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(tells_other_edges, set_up, tear_down),
 	};

@@ -182,6 +182,36 @@ static void test_load(void **state)
 	lab_close(&lab);
 }
 
+/* The dataplane begins anew with the waits that it is told: what it sent meanwhile is in them. */
+static void test_uncounted(void **state)
+{
+	struct state_member *member;
+	const struct route *route;
+	struct lab lab;
+	float wait_s;
+
+	(void)state;
+	lab_describe(&lab);
+	lab_open(&lab);
+	lab.state.service[0].demand_per_s = 400;
+	pass(&lab, 3, ALL);
+	route = &lab.routes.service[0];
+	member = &lab.state.service[0].member[A];
+	wait_s = route->wait_s[A];
+	assert_false(update(&lab)); /* nothing is new */
+	member->counted.at_s = lab.now_s;
+	member->own_per_s = 100;
+	member->uncounted = 1 + (uint64_t)lround(100 * 2 * lab.state.site[A].delay_s);
+	update(&lab); /* as many as usual */
+	assert_true(fabsf(route->wait_s[A] - wait_s) < 2 * route->step_s[A]);
+	member->uncounted += 40;
+	assert_false(update(&lab)); /* waits alone are not told so soon */
+	lab.now_s += 0.02;
+	assert_true(update(&lab));
+	assert_true(route->wait_s[A] > wait_s + 10 * route->step_s[A]);
+	lab_close(&lab);
+}
+
 /* A surge at a from elsewhere sends us away from it. */
 static void test_surge(void **state)
 {
@@ -453,17 +483,12 @@ static void test_two_edges(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_capacity),
-		cmocka_unit_test(test_load),
-		cmocka_unit_test(test_claim),
-		cmocka_unit_test(test_surge),
-		cmocka_unit_test(test_never_and_silent),
-		cmocka_unit_test(test_excluded),
-		cmocka_unit_test(test_bounded),
-		cmocka_unit_test(test_held),
-		cmocka_unit_test(test_nearest),
-		cmocka_unit_test(test_published),
-		cmocka_unit_test(test_two_edges),
+		cmocka_unit_test(test_capacity),  cmocka_unit_test(test_load),
+		cmocka_unit_test(test_claim),	  cmocka_unit_test(test_uncounted),
+		cmocka_unit_test(test_surge),	  cmocka_unit_test(test_never_and_silent),
+		cmocka_unit_test(test_excluded),  cmocka_unit_test(test_bounded),
+		cmocka_unit_test(test_held),	  cmocka_unit_test(test_nearest),
+		cmocka_unit_test(test_published), cmocka_unit_test(test_two_edges),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
