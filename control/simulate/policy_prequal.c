@@ -31,7 +31,7 @@ struct probe {
 struct client {
 	struct probe pool[POOL];
 	unsigned probes;
-	double recent[RECENT];
+	double recent[RECENT], sorted[RECENT];
 	unsigned answers;
 	bool oldest_next;
 };
@@ -138,18 +138,27 @@ static void drop(struct client *client, unsigned at)
 		(--client->probes - at) * sizeof(client->pool[0]));
 }
 
+/* In the place of the oldest, in order too. */
+static void remember(struct client *client, double rif)
+{
+	bool full = client->answers >= RECENT;
+	unsigned count = full ? RECENT : client->answers + 1, at = full ? 0 : client->answers;
+	double *oldest = &client->recent[client->answers++ % RECENT], *sorted = client->sorted;
+
+	while (full && sorted[at] != *oldest)
+		at++;
+	for (; at > 0 && sorted[at - 1] > rif; at--)
+		sorted[at] = sorted[at - 1];
+	for (; at + 1 < count && sorted[at + 1] < rif; at++)
+		sorted[at] = sorted[at + 1];
+	*oldest = sorted[at] = rif;
+}
+
 static double hot_above(const struct client *client)
 {
-	double sorted[RECENT];
 	unsigned count = client->answers < RECENT ? client->answers : RECENT;
 
-	for (unsigned i = 0; i < count; i++) {
-		unsigned at = i;
-		for (; at > 0 && sorted[at - 1] > client->recent[i]; at--)
-			sorted[at] = sorted[at - 1];
-		sorted[at] = client->recent[i];
-	}
-	return count ? sorted[(unsigned)(HOT_QUANTILE * (count - 1))] : INFINITY;
+	return count ? client->sorted[(unsigned)(HOT_QUANTILE * (count - 1))] : INFINITY;
 }
 
 static void answer(struct world *world, struct asked *asked)
@@ -161,7 +170,7 @@ static void answer(struct world *world, struct asked *asked)
 		drop(client, 0); /* the oldest */
 	asked->probe.uses = prequal->reuse;
 	asked->probe.at_s = world->now_s;
-	client->recent[client->answers++ % RECENT] = asked->probe.rif;
+	remember(client, asked->probe.rif);
 	client->pool[client->probes++] = asked->probe;
 }
 
