@@ -84,11 +84,20 @@ LANES_INLINE void add_loads(struct interior *in)
 /* Marginals where a step of this length leads. */
 LANES_CLONES static void evaluate_ahead(struct interior *in, double length)
 {
-	for (unsigned v = 0; v < in->vectors; v++) {
+	struct queue_lanes_delay delay[2];
+
+	for (unsigned v = 0; v < in->vectors; v++)
 		in->known[v] = in->load[v] + length * in->dload[v];
-		struct queue_lanes_delay delay = queue_lanes_delay(&in->queue[v], in->known[v]);
-		in->marginal[v] = delay.marginal_s;
-		in->slope[v] = delay.slope;
+	for (unsigned v = 0; v < in->vectors; v += 2) {
+		bool two = v + 1 < in->vectors;
+		if (two)
+			queue_lanes_delay_two(&in->queue[v], &in->known[v], delay);
+		else
+			delay[0] = queue_lanes_delay(&in->queue[v], in->known[v]);
+		for (unsigned i = 0; i <= two; i++) {
+			in->marginal[v + i] = delay[i].marginal_s;
+			in->slope[v + i] = delay[i].slope;
+		}
 	}
 }
 
@@ -224,12 +233,10 @@ LANES_INLINE void eliminate(struct interior *in, double *dominance, double *b)
 				in->matrix[i][v] += share * row[v];
 		}
 	}
-	for (unsigned k = n; k-- > 0;) {
-		const lanes *row = in->matrix[k], *y = (const lanes *)b;
-		lanes sum = zero();
-		for (unsigned v = k / LANES; v < in->vectors; v++)
-			sum += row[v] * lanes_if(index[v] > k, y[v], zero());
-		b[k] = (b[k] + lanes_sum(sum)) * of_pivot[k];
+	for (unsigned k = n; k-- > 0;) { /* by columns: no sum to wait for */
+		b[k] *= of_pivot[k];
+		for (unsigned i = 0; i < k; i++)
+			b[i] += in->matrix[i][k / LANES][k % LANES] * b[k];
 	}
 }
 
@@ -541,9 +548,9 @@ LANES_INLINE bool resume(struct interior *in, const solve_row *x)
 		memcpy(row, x[in->edge[e]], in->sites * sizeof(double));
 		for (unsigned j = 0; j < in->sites; j++)
 			used += row[j] > 0;
+		if (used >= in->edges + in->sites)
+			return false;
 	}
-	if (used >= in->edges + in->sites)
-		return false;
 	for (unsigned v = 0; v < in->vectors; v++)
 		in->known[v] = lanes_all(-1);
 	evaluate(in);

@@ -54,11 +54,11 @@ LANES_INLINE void describe_row(struct transport *t, unsigned i, const double *de
 		least_s =
 			delay_s[j] + marginal_s[j] < least_s ? delay_s[j] + marginal_s[j] : least_s;
 	for (unsigned j = 0; j < t->groups * LANES; j++)
-		kernel->of[j] = j < t->sites && isfinite(delay_s[j])
-					? (least_s - delay_s[j] - marginal_s[j]) / tau_s
+		kernel->of[j] = j < t->sites && delay_s[j] < INFINITY
+					? least_s - delay_s[j] - marginal_s[j]
 					: -INFINITY;
 	for (unsigned g = 0; g < t->groups; g++) {
-		lanes x = kernel->group[g];
+		lanes x = kernel->group[g] / tau_s;
 		kernel->group[g] = lanes_if(x > FAR, lanes_exp(x), lanes_all(0));
 	}
 }
@@ -75,6 +75,7 @@ static double describe(struct transport *t, const struct solve_problem *problem,
 	t->sites = problem->sites;
 	t->groups = (t->sites + LANES - 1) / LANES;
 	memset(&t->load, 0, sizeof(t->load));
+	memset(&t->capacity, 0, sizeof(t->capacity));
 	for (unsigned j = 0; j < t->sites; j++)
 		t->capacity.of[j] = queue_capacity_per_s(&problem->site[j].queue);
 	for (unsigned i = 0; i < t->edges; i++) {
@@ -121,16 +122,21 @@ LANES_INLINE double balance(struct transport *t)
 {
 	t->column = t->load;
 	for (unsigned round = 0;; round++) {
-		double off = 0;
+		lanes most = {0};
 
 		scale_rows(t);
-		for (unsigned j = 0; j < t->sites; j++)
-			off = fmax(off, fabs(t->arrives.of[j] - t->load.of[j]) / t->capacity.of[j]);
+		for (unsigned g = 0; g < t->groups; g++) {
+			lanes off = t->arrives.group[g] - t->load.group[g];
+			most = lanes_most(lanes_most(off, -off) / t->capacity.group[g], most);
+		}
+		double off = lanes_largest(most);
 		if (off < OFF || round == ROUNDS_MAX)
 			return off;
-		for (unsigned j = 0; j < t->sites; j++) {
-			double part = t->arrives.of[j] > 0 ? t->load.of[j] / t->arrives.of[j] : 0;
-			t->column.of[j] *= part * sqrt(part); /* 1.5 */
+		for (unsigned g = 0; g < t->groups; g++) {
+			lanes arrives = t->arrives.group[g];
+			lanes part = lanes_if(arrives > 0, t->load.group[g] / arrives, (lanes){0});
+			for (unsigned l = 0; l < LANES; l++) /* 1.5 */
+				t->column.group[g][l] *= part[l] * sqrt(part[l]);
 		}
 	}
 }
