@@ -3,6 +3,8 @@
  * What the kernel knows of TCP sockets, by NETLINK_SOCK_DIAG (sock_diag(7)): a dump of the
  * sockets on some local ports, and its notice of each one it destroys. The service
  * is not touched and sees nothing of it; connections in other network namespaces are not seen.
+ * The accept backlog comes from here too, and not from BPF's iter/tcp: that walks the tables of all
+ * connections for a handful of listeners, where this asks for TCP_LISTEN alone, and needs no rights.
  *
  * A dump never tells of a socket whose notice was read before it, since a socket leaves the
  * tables first and the notice comes after. Called by the agent's loop.
