@@ -68,13 +68,14 @@ edge_down() {
     lab_stop dataplane-edge
 }
 
-# figure CASE NODES PER_SECOND P50_MS P99_MS CPU_PERCENT
+# figure CASE NODES PER_SECOND P50_MS P99_MS CPU_PERCENT [MORE]: MORE is JSON, more of the same object
 figure() {
     jq -nc --arg case "$1" --argjson nodes "$2" --argjson per_second "$3" --argjson p50_ms "$4" \
-        --argjson p99_ms "$5" --argjson cpu_percent "$6" '{$case, $nodes,
-        $per_second, $p50_ms, $p99_ms, $cpu_percent} |
+        --argjson p99_ms "$5" --argjson cpu_percent "$6" --argjson more "${7:-{\}}" '{$case, $nodes,
+        $per_second, $p50_ms, $p99_ms, $cpu_percent} + $more |
         map_values(if type == "number" then . * 1000 | round / 1000 else . end)' |
-        tee -a "$LAB_DIR/figures" | jq -r '[.case, .nodes, .per_second, .p50_ms, .p99_ms, .cpu_percent] | @tsv'
+        tee -a "$LAB_DIR/figures" | jq -r '[.case, .nodes, .per_second, .p50_ms, .p99_ms, .cpu_percent,
+        (to_entries[6:][] | "\(.key) \(.value)")] | @tsv'
 }
 
 # flow CASE NODES RATE: control while reports come; leaves $rate (accepted/s) and $cpu (percent)
@@ -135,7 +136,7 @@ all_fresh() {
 
 # The lab's three sites with their servers and agents, and NODES simulated ones beside them.
 nats_kill() {
-    local nodes=$1 n gap=0 one before start_ns
+    local nodes=$1 n gap=0 one before start_ns requests
     lab_bus_start 3
     LAB_BUS=$(lab_bus_urls 3)
     lab_engine_up 8 8 8
@@ -159,11 +160,8 @@ nats_kill() {
     rate=$(jq -n "($(accepted) - $before) / ($(date +%s%N) - $start_ns) * 1e9")
     lab_stop load INT
     lab_stop sites
-    figure nats-kill "$nodes" "$rate" null "$gap" null
-    tail -n 1 "$LAB_DIR/load.out" | jq -c '{requests: .done, failed}' | tee "$LAB_DIR/requests" >&2
-    jq -c --slurpfile load "$LAB_DIR/requests" 'if .case == "nats-kill" then . + $load[0] else . end' \
-        "$LAB_DIR/figures" >"$LAB_DIR/figures.new"
-    mv "$LAB_DIR/figures.new" "$LAB_DIR/figures"
+    requests=$(tail -n 1 "$LAB_DIR/load.out" | jq -c '{requests: .done, failed}')
+    figure nats-kill "$nodes" "$rate" null "$gap" null "$requests"
     for n in a b c; do
         lab_stop "agent-$n"
         lab_stop "server-$n"
@@ -173,7 +171,7 @@ nats_kill() {
     edge_down
     bus_down
     [ "$gap" -lt 2000 ] || lab_fail "no report of a site for $gap ms"
-    jq -e '.failed == 0 and .requests > 100' "$LAB_DIR/requests" >/dev/null || lab_fail "requests failed"
+    jq -e '.failed == 0 and .requests > 100' <<<"$requests" >/dev/null || lab_fail "requests failed"
 }
 
 cold_edge() {
@@ -198,7 +196,7 @@ for case in "${CASES[@]}"; do
     [[ $case != nats* && $case != cold-edge ]] || command -v nats-server >/dev/null ||
         lab_fail "nats-server is missing: scripts/install.sh --peers"
 done
-trap 'cat "$LAB_DIR"/sites.err >&2; lab_down' EXIT
+trap 'cat "$LAB_DIR"/sites.err >&2 2>/dev/null; lab_down' EXIT
 trap 'exit 130' INT TERM
 lab_up
 lab_key edge
@@ -230,9 +228,9 @@ for case in "${CASES[@]}"; do
         ;;
     agent-overhead)
         "$LAB_TOP/scripts/bench-agent.sh" --json "$LAB_DIR/agent.json" >/dev/null
-        jq -r '.[] | select(.agent_percent) | [.per_second, .cpu_percent] | @tsv' "$LAB_DIR/agent.json" |
-            while read -r rate cpu; do
-                figure agent-overhead 1 "$rate" null null "$cpu"
+        jq -r '.[] | [.per_second, .cpu_percent, ({source} | tojson)] | join("\t")' "$LAB_DIR/agent.json" |
+            while IFS=$'\t' read -r rate cpu more; do
+                figure agent-overhead 1 "$rate" null null "$cpu" "$more"
             done
         ;;
     *) lab_fail "no case '$case'" ;;
