@@ -51,7 +51,7 @@ sites_start() {
     fi
     rm -f "$LAB_DIR/sites.out"
     lab_start sites other "$SITES" send --sites "$1" --rate "$2" --seconds "$SECONDS_EACH" "${way[@]}"
-    lab_wait 60 "reports signed" grep -q ready "$LAB_DIR/sites.out"
+    lab_wait 120 "reports signed" grep -q ready "$LAB_DIR/sites.out"
 }
 
 accepted() {
@@ -82,6 +82,8 @@ figure() {
 flow() {
     local before cpu_ms start_ns elapsed_ms status
     edge_up "$2"
+    # what one core can do, whatever else this host does
+    [ "$1" != verify ] || renice -n -20 -p "$(lab_pid control-edge)" >/dev/null
     sites_start "$2" "$3"
     before=$(accepted)
     cpu_ms=$(lab_cpu_ms control-edge)

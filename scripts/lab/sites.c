@@ -26,7 +26,8 @@
 #define GROUP 50
 #define SERVERS 8
 #define SERVICES_MAX 64
-#define TRIES 100 /* signatures, to see how long one takes */
+#define TRIES 100 /* signatures, to see how long one takes, */
+#define TURNS 5	  /* so often */
 #define BUSES_MAX 8
 
 struct site {
@@ -209,12 +210,19 @@ static struct site *make_sites(void)
 /* When all can have been signed, also on a machine that has other things to do. */
 static uint64_t start_time(struct site *site, size_t total)
 {
-	uint64_t begun_us = now_us();
+	uint64_t took_us = UINT64_MAX;
 	struct message message;
 
-	for (unsigned i = 0; i < TRIES; i++)
-		sign(&site[i % sites], i % sites, begun_us, &message);
-	return now_us() + 300000 + 6 * total * (now_us() - begun_us) / TRIES;
+	/* the quickest turn: in another one the machine may have done something else */
+	for (unsigned turn = 0; turn < TURNS; turn++) {
+		uint64_t begun_us = now_us();
+
+		for (unsigned i = 0; i < TRIES; i++)
+			sign(&site[i % sites], i % sites, begun_us, &message);
+		if (now_us() - begun_us < took_us)
+			took_us = now_us() - begun_us;
+	}
+	return now_us() + 500000 + 6 * total * took_us / TRIES;
 }
 
 static void send_all(void)
