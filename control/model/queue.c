@@ -51,26 +51,37 @@ double queue_waiting(const struct queue *queue, double arrivals_per_s)
 	return queue->scv * waiting_at(servers, fmin(utilisation, queue->cap) * servers).mean;
 }
 
-LANES_CLONES static void delay_of_eight(unsigned n, const struct queue *const *queue,
+/* Of at most sixteen. */
+LANES_CLONES static void delays_at_once(unsigned n, const struct queue *const *queue,
 					const double *arrivals_per_s, struct queue_delay *delay)
 {
-	struct queue_lanes lane;
-	lanes arrivals = lanes_all(0);
+	struct queue_lanes group[2];
+	struct queue_lanes_delay of[2];
+	lanes arrivals[2];
+	unsigned groups = n > LANES ? 2 : 1;
 
-	for (unsigned l = 0; l < LANES; l++) {
-		queue_lanes_take(&lane, l, queue[l < n ? l : 0]);
-		arrivals[l] = arrivals_per_s[l < n ? l : 0];
+	for (unsigned j = 0; j < groups * LANES; j++) {
+		unsigned v = j / LANES, from = j < n ? j : 0;
+		queue_lanes_take(&group[v], j % LANES, queue[from]);
+		arrivals[v][j % LANES] = arrivals_per_s[from];
 	}
-	struct queue_lanes_delay of = queue_lanes_delay(&lane, arrivals);
-	for (unsigned l = 0; l < n; l++)
-		delay[l] = (struct queue_delay){of.response_s[l], of.marginal_s[l], of.slope[l]};
+	if (groups == 2)
+		queue_lanes_delay_two(group, arrivals, of);
+	else
+		of[0] = queue_lanes_delay(&group[0], arrivals[0]);
+	for (unsigned j = 0; j < n; j++) {
+		const struct queue_lanes_delay *from = &of[j / LANES];
+		unsigned l = j % LANES;
+		delay[j] = (struct queue_delay){from->response_s[l], from->marginal_s[l],
+						from->slope[l]};
+	}
 }
 
 void queue_delays(unsigned n, const struct queue *const *queue, const double *arrivals_per_s,
 		  struct queue_delay *delay)
 {
-	for (unsigned first = 0; first < n; first += LANES)
-		delay_of_eight(n - first < LANES ? n - first : LANES, queue + first,
+	for (unsigned first = 0; first < n; first += 2 * LANES)
+		delays_at_once(n - first < 2 * LANES ? n - first : 2 * LANES, queue + first,
 			       arrivals_per_s + first, delay + first);
 }
 

@@ -41,7 +41,7 @@ double queue_marginal_s(const struct queue *queue, double arrivals_per_s);
 /* The same, and its derivative (seconds per flow/s; at the cap the one above it). */
 double queue_marginal_slope(const struct queue *queue, double arrivals_per_s, double *slope);
 
-/* All of that of n sites: eight cost as much as one. */
+/* All of that of n sites: sixteen cost little more than one. */
 struct queue_delay {
 	double response_s, marginal_s, slope;
 };

@@ -387,9 +387,10 @@ LANES_CLONES static double descent(const struct interior *in, double length)
 		sum += in->dload[v] * in->marginal[v];
 	FOR_CELLS(in, e, v)
 	{
-		lanes barrier = in->mu / (in->x[c] + length * in->dx[c]);
-		lanes part = in->demand[e] * in->dx[c] * (in->delay[c] - barrier);
-		sum += lanes_if(in_use(in, c), part, zero());
+		lanes cost = in->delay[c];
+		if (in->mu > 0)
+			cost -= in->mu / (in->x[c] + length * in->dx[c]);
+		sum += lanes_if(in_use(in, c), in->demand[e] * in->dx[c] * cost, zero());
 	}
 	return lanes_sum(sum);
 }
@@ -537,50 +538,58 @@ LANES_INLINE bool polish(struct interior *in, unsigned steps)
 	return false;
 }
 
-/* Takes a solution that was found before; whether it is one: its used ways make no circle. */
+/* Whether used ways make a circle; if not, sites that hang together are of one group. */
+LANES_INLINE bool circle(const struct interior *in, unsigned *group)
+{
+	for (unsigned j = 0; j < in->sites; j++)
+		group[j] = j;
+	for (unsigned e = 0; e < in->edges; e++) {
+		const double *x = (const double *)&in->x[e * in->vectors];
+		unsigned own = SL_CANDIDATES_MAX;
+
+		for (unsigned j = 0; j < in->sites; j++) {
+			unsigned other = group[j];
+
+			if (!(x[j] > 0))
+				continue;
+			if (other == own) /* by other edges already */
+				return true;
+			if (own == SL_CANDIDATES_MAX)
+				own = other;
+			for (unsigned k = 0; other != own && k < in->sites; k++)
+				group[k] = group[k] == other ? own : group[k];
+		}
+	}
+	return false;
+}
+
+/* Takes the rows that are given; whether they may have been a solution, and the only one. */
 LANES_INLINE bool resume(struct interior *in, const solve_row *x)
 {
-	unsigned used = 0;
+	unsigned group[SL_CANDIDATES_MAX];
 
 	memset(in->x, 0, in->edges * in->vectors * sizeof(lanes));
-	for (unsigned e = 0; e < in->edges; e++) {
-		double *row = (double *)&in->x[e * in->vectors];
-		memcpy(row, x[in->edge[e]], in->sites * sizeof(double));
-		for (unsigned j = 0; j < in->sites; j++)
-			used += row[j] > 0;
-		if (used >= in->edges + in->sites)
-			return false;
-	}
+	for (unsigned e = 0; e < in->edges; e++)
+		memcpy(&in->x[e * in->vectors], x[in->edge[e]], in->sites * sizeof(double));
+	if (circle(in, group))
+		return false;
 	for (unsigned v = 0; v < in->vectors; v++)
 		in->known[v] = lanes_all(-1);
 	evaluate(in);
 	return true;
 }
 
-/* Sites that an edge uses hang together; false if they did already, by other edges. */
-LANES_INLINE bool unique_row(const struct interior *in, unsigned e, unsigned *group)
+/* Whether a way that is not used costs as good as nothing more. */
+LANES_INLINE bool tied(const struct interior *in)
 {
-	const double *x = (const double *)&in->x[e * in->vectors];
-	const double *delay = (const double *)&in->delay[e * in->vectors];
-	const double *marginal = (const double *)in->marginal;
-	unsigned own = SL_CANDIDATES_MAX;
+	lanes nearest = lanes_all(INFINITY);
 
-	for (unsigned j = 0; j < in->sites; j++) {
-		unsigned other = group[j];
-
-		if (!(x[j] > 0)) {
-			if (delay[j] + marginal[j] < in->lambda[e] * (1 + TIED))
-				return false;
-			continue;
-		}
-		if (other == own)
-			return false;
-		if (own == SL_CANDIDATES_MAX)
-			own = other;
-		for (unsigned k = 0; k < in->sites; k++)
-			group[k] = group[k] == other ? own : group[k];
+	FOR_CELLS(in, e, v)
+	{
+		lanes more = in->delay[c] + in->marginal[v] - (1 + TIED) * in->lambda[e];
+		nearest = lanes_least(nearest, lanes_if(in_use(in, c), lanes_all(INFINITY), more));
 	}
-	return true;
+	return lanes_smallest(nearest) < 0;
 }
 
 /*
@@ -591,11 +600,8 @@ LANES_INLINE bool unique(const struct interior *in)
 {
 	unsigned group[SL_CANDIDATES_MAX], flat[SL_CANDIDATES_MAX] = {0};
 
-	for (unsigned j = 0; j < in->sites; j++)
-		group[j] = j;
-	for (unsigned e = 0; e < in->edges; e++)
-		if (!unique_row(in, e, group))
-			return false;
+	if (circle(in, group) || tied(in))
+		return false;
 	for (unsigned j = 0; j < in->sites; j++) {
 		unsigned v = j / LANES, l = j % LANES;
 		if (!(in->slope[v][l] * in->load[v][l] > STEEP * in->marginal[v][l]) &&
