@@ -55,6 +55,7 @@ static void workers(const struct counters *counters, struct evbuffer *out)
 	} counter[] = {
 		{"received_packets", NULL, "Packets taken from ports.", FIELD(rx_packets)},
 		{"received_bytes", "bytes", "Bytes of those packets.", FIELD(rx_bytes)},
+		{"missed_packets", NULL, "Packets that found its ring full.", FIELD(rx_missed)},
 		{"sent_packets", NULL, "Packets given to ports.", FIELD(tx_packets)},
 		{"sent_bytes", "bytes", "Bytes of those packets.", FIELD(tx_bytes)},
 		{"polls", NULL, "Turns of the worker loop.", FIELD(polls)},

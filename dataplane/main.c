@@ -180,6 +180,8 @@ static void tick(struct dataplane *dp)
 		return;
 	workers_tick(&dp->workers);
 	ports_tick(&dp->ports);
+	for (unsigned i = 0; i < dp->ports.workers; i++)
+		dp->counters->worker[i].rx_missed += ports_missed(&dp->ports, i);
 	stats_heartbeat(dp->counters);
 	nexthop_tick(&dp->nexthop);
 	path_mtu_tick(&dp->path_mtu);

@@ -9,6 +9,7 @@
 #include <err.h>
 #include <errno.h>
 #include <linux/if_link.h>
+#include <linux/if_xdp.h>
 #include <net/if.h>
 #include <rte_errno.h>
 #include <rte_ethdev.h>
@@ -359,6 +360,39 @@ void ports_tick(const struct ports *ports)
 {
 	for (unsigned i = 0; i < ports->ports; i++)
 		card_tick(&ports->port[i]);
+}
+
+static uint64_t missed_by_socket(int socket)
+{
+	struct xdp_statistics statistics = {0};
+	socklen_t bytes = sizeof(statistics);
+
+	if (getsockopt(socket, SOL_XDP, XDP_STATISTICS, &statistics, &bytes) < 0)
+		return 0;
+	return statistics.rx_dropped + statistics.rx_ring_full;
+}
+
+static uint64_t missed_by_card(const struct port *port)
+{
+	struct rte_eth_stats stats;
+
+	return rte_eth_stats_get(port->id, &stats) == 0 ? stats.imissed + stats.rx_nombuf : 0;
+}
+
+uint64_t ports_missed(struct ports *ports, unsigned worker)
+{
+	uint64_t before = ports->missed[worker], now = 0;
+
+	for (unsigned i = 0; i < ports->ports; i++) {
+		const struct port *port = &ports->port[i];
+
+		if (!port->device)
+			now += missed_by_socket(port->socket[worker]);
+		else if (worker == 0)
+			now += missed_by_card(port);
+	}
+	ports->missed[worker] = now;
+	return now - before;
 }
 
 bool ports_can_sleep(const struct ports *ports)

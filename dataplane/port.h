@@ -38,9 +38,10 @@ struct ports {
 	unsigned ports;
 	unsigned workers; /* queues of each port */
 	struct port port[SL_PORTS_MAX];
-	uint32_t taps;		    /* bit p: DPDK port p has a tap */
-	struct rte_mempool *mbufs;  /* of AF_XDP ports, and for copies */
-	struct rte_mempool *frames; /* of cards; the same if there are only cards */
+	uint64_t missed[SL_WORKERS_MAX]; /* of each worker, at the last ports_missed */
+	uint32_t taps;			 /* bit p: DPDK port p has a tap */
+	struct rte_mempool *mbufs;	 /* of AF_XDP ports, and for copies */
+	struct rte_mempool *frames;	 /* of cards; the same if there are only cards */
 };
 
 /*
@@ -58,7 +59,11 @@ bool port_is_pci(const struct port *port);
 
 /* After EAL started: configures and starts every port. 0 or -errno. */
 int ports_start(struct ports *ports);
-void ports_tick(const struct ports *ports); /* once a second */
+
+/* Once a second. ports_missed: since the last call, packets for a worker that its queues had no
+ * room for. */
+void ports_tick(const struct ports *ports);
+uint64_t ports_missed(struct ports *ports, unsigned worker);
 void ports_stop(struct ports *ports);
 
 /* NULL if the interface is not one of ours. */

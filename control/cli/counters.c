@@ -119,6 +119,8 @@ static const struct {
 } totals[] = {
 	{"rx_packets", "packets received", offsetof(struct sl_worker_counters, rx_packets)},
 	{"rx_bytes", "bytes received", offsetof(struct sl_worker_counters, rx_bytes)},
+	{"rx_missed", "packets that found a port's ring full: too many for the workers' cores",
+	 offsetof(struct sl_worker_counters, rx_missed)},
 	{"tx_packets", "packets sent", offsetof(struct sl_worker_counters, tx_packets)},
 	{"tx_bytes", "bytes sent", offsetof(struct sl_worker_counters, tx_bytes)},
 	{"polls", "times a worker looked at its ports", offsetof(struct sl_worker_counters, polls)},

@@ -74,6 +74,11 @@ struct path_view path_view(const struct sl_path_slot *path)
 		.round_trip_ms = ms(&path->round_trip.current_ns),
 		.loss = decided ? __builtin_popcountll(path->recent) / (double)decided : NAN,
 		.age_ms = age_ms(path->heard_ns),
+		.changed_s = (double)path->changed_ns / 1e9,
+		.hold_ms = (double)path->hold_ns / 1e6,
+		.left_ms = path->state == SL_PATH_HELD
+				   ? (double)path->hold_ns / 1e6 - age_ms(path->changed_ns)
+				   : NAN,
 		.sent = path->sent,
 		.answered = path->answered,
 		.lost_there = path->lost[SL_PATH_THERE],
@@ -96,7 +101,8 @@ static json_t *number(double value)
 static json_t *json_row(const struct path_view *v)
 {
 	return json_pack(
-		"{ss, ss, ss, so, so, so, so, so, so, so, so, so, so, so, sI, sI, so, so, sI}",
+		"{ss, ss, ss, so, so, so, so, so, so, so, so, so, so, so, sI, sI, so, so, sI, sf, "
+		"sf}",
 		"path", v->name, "state", v->state, "basis", v->basis, "there_ms",
 		number(v->there_ms), "back_ms", number(v->back_ms), "now_there_ms",
 		number(v->now_there_ms), "now_back_ms", number(v->now_back_ms), "least_ms",
@@ -106,7 +112,7 @@ static json_t *json_row(const struct path_view *v)
 		number(v->age_ms), "sent", (json_int_t)v->sent, "answered", (json_int_t)v->answered,
 		"lost_there", v->which_way ? json_integer((json_int_t)v->lost_there) : json_null(),
 		"lost_back", v->which_way ? json_integer((json_int_t)v->lost_back) : json_null(),
-		"deaths", (json_int_t)v->deaths);
+		"deaths", (json_int_t)v->deaths, "changed_s", v->changed_s, "hold_ms", v->hold_ms);
 }
 
 static void number_cell(struct table *table, double value, int decimals)
@@ -120,7 +126,10 @@ static void number_cell(struct table *table, double value, int decimals)
 static void table_row(struct table *table, const struct path_view *v)
 {
 	table_cell(table, "%s", v->name);
-	table_cell(table, "%s", v->state);
+	if (v->left_ms > 0)
+		table_cell(table, "%s, %.1f s yet", v->state, v->left_ms / 1e3);
+	else
+		table_cell(table, "%s", v->state);
 	number_cell(table, v->there_ms, 3);
 	number_cell(table, v->back_ms, 3);
 	number_cell(table, v->least_ms, 3);

@@ -17,6 +17,9 @@ struct path_view {
 	double there_ms, back_ms, least_ms, jitter_there_ms, jitter_back_ms, round_trip_ms;
 	double now_there_ms, now_back_ms, least_back_ms;
 	double loss, age_ms;
+	double changed_s; /* CLOCK_MONOTONIC, of the state */
+	double hold_ms;	  /* of the last death */
+	double left_ms;	  /* of it yet, while it is held */
 	uint64_t sent, answered, lost_there, lost_back, deaths;
 	bool which_way; /* it is known which way probes were lost */
 };

@@ -85,7 +85,7 @@ struct sl_member_slot {
 struct sl_member_counters {
 	uint64_t new_flows; /* affinity none: datagrams */
 	uint64_t packets;
-	uint64_t bytes; /* of the inner packet */
+	uint64_t bytes;	       /* of the inner packet */
 	uint64_t closed_flows; /* pinned ones, by their first FIN or RST */
 };
 
@@ -96,7 +96,8 @@ struct sl_worker_counters {
 	uint64_t polls, sleeps;
 	uint64_t pins_inserted, pins_evicted; /* evicted: live pins given up for others */
 	uint64_t verdict[SL_VERDICT_SLOTS];
-	uint64_t zero[24];
+	uint64_t rx_missed; /* main: rw; found its ring full, a card's all at worker 0 */
+	uint64_t zero[23];
 	struct sl_member_counters member[SL_MEMBERS_MAX + 1];
 };
 _Static_assert(sizeof(struct sl_worker_counters) % 64 == 0, "workers share no cache line");

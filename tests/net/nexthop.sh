@@ -73,9 +73,8 @@ timeout 90 /usr/bin/python3 "$LAB_TOP/tests/net/nexthop.py" "$LAB" "$(lab_pid da
     >"$LAB_DIR/cases.json" || cat "$LAB_DIR/cases.json"
 for case in neighbour-mac route nexthop-object nexthop-group link-down carrier mtu; do
     echo "   $case: $(of $case changes) changes, p50 $(of $case p50_ms) ms, max $(of $case max_ms) ms, datagrams lost on this way $(of $case moving_lost)"
-    # A host that is busy delays some; what is not told by notifications is late each time.
-    check_number "$case: new way within, a quarter" "$(of $case p25_ms)" "<" 10 ms
-    check_number "$case: ... and half" "$(of $case p50_ms)" "<" 250 ms
+    # Of two times if the first was slow; what is not told by notifications is late each time.
+    check_number "$case: new way within, median" "$(of $case p50_ms)" "<" 10 ms
     check_equal "$case: lost on another way" "$(of $case staying_lost)" 0
 done
 check_number "link-down: a way that is known goes on until the next is, datagrams lost" \
@@ -86,6 +85,26 @@ check_number "flood to a neighbour that does not answer: lost on another way" \
 check_number "it grew the dataplane by" "$(of unresolved memory_grown_kb)" "<" 2048 KiB
 check_number "once the neighbour is there, packets to it after" "$(of unresolved resolved_ms)" "<" \
     2500 ms
+total() {
+    lab_cli edge show counters --json | jq ".totals.$1"
+}
+
+# A core that is too slow: none at all. What the ring has no room for is counted, and nothing else.
+before=$(total rx_packets) missed=$(total rx_missed)
+kill -STOP "$(lab_pid dataplane-edge)"
+lab_in client /usr/bin/python3 - "$LAB_IPV4" <<'END'
+import socket, sys
+sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+for _ in range(6000):
+    sender.sendto(b'x', (sys.argv[1], 91))
+END
+kill -CONT "$(lab_pid dataplane-edge)"
+counted() {
+    [ $(($(total rx_packets) - before + $(total rx_missed) - missed)) = 6000 ]
+}
+check "6000 datagrams to a dataplane that stands still are received or missed" \
+    "$(total rx_packets) - $before received, $(total rx_missed) - $missed missed" lab_wait 3 "all counted" counted
+check_number "most of them missed" "$(($(total rx_missed) - missed))" ">" 1000 packets
 check_number "notifications lost on purpose" "$(of overrun notifications_lost)" ">" 0 messages
 check_number "and what they told is found after" "$(of overrun took_ms)" "<" 100 ms
 test_end
