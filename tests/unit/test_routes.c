@@ -322,6 +322,39 @@ static void test_bounded(void **state)
 	lab_close(&lab);
 }
 
+/*
+ * RFC 10054 R15: what the way to a better target costs meanwhile, by path delays alone as next to
+ * nothing waits; nothing any more once it is reached.
+ */
+static void test_regret(void **state)
+{
+	struct lab lab;
+	double before_s = INFINITY;
+
+	(void)state;
+	lab_describe(&lab);
+	lab_open(&lab);
+	const struct route *route = &lab.routes.service[0];
+	lab.state.service[0].demand_per_s = 10;
+	pass(&lab, 2, 1u << C);
+	assert_true(route->weight[C] == ROUTES_WEIGHT_SUM && fabs(route->regret_s) < EPSILON);
+	for (unsigned i = 0; i < 5; i++) {
+		lab.now_s += 0.02;
+		for (unsigned k = 0; k < SITES; k++)
+			report(&lab, k, 0);
+		update(&lab);
+		double from_b = route->weight[B] / (double)ROUTES_WEIGHT_SUM - route->target[B];
+		double from_c = route->weight[C] / (double)ROUTES_WEIGHT_SUM - route->target[C];
+		double more_s = 0.006 * from_b + 0.018 * from_c; /* than by a */
+		assert_true(more_s > 0.005 && more_s < before_s);
+		assert_true(fabs(route->regret_s - more_s) < 0.1 * more_s);
+		before_s = more_s;
+	}
+	pass(&lab, 2, ALL);
+	assert_true(route->regret_s >= 0 && route->regret_s < 1e-4);
+	lab_close(&lab);
+}
+
 /* All reports stop, one after the other; then they come back, one after the other. */
 static void test_held(void **state)
 {
@@ -487,8 +520,9 @@ int main(void)
 		cmocka_unit_test(test_claim),	  cmocka_unit_test(test_uncounted),
 		cmocka_unit_test(test_surge),	  cmocka_unit_test(test_never_and_silent),
 		cmocka_unit_test(test_excluded),  cmocka_unit_test(test_bounded),
-		cmocka_unit_test(test_held),	  cmocka_unit_test(test_nearest),
-		cmocka_unit_test(test_published), cmocka_unit_test(test_two_edges),
+		cmocka_unit_test(test_regret),	  cmocka_unit_test(test_held),
+		cmocka_unit_test(test_nearest),	  cmocka_unit_test(test_published),
+		cmocka_unit_test(test_two_edges),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

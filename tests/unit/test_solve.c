@@ -350,21 +350,45 @@ static void test_extreme_rates(void **state)
 	}
 }
 
+/* Of all edges together; more than rounding lets it be by no more than the solver's tolerance. */
+static double flows_to(unsigned j)
+{
+	return load_of(j) - world.site[j].background_per_s;
+}
+
+/*
+ * A site that is busier by others gets no more of our flows, an edge sends no more over a way that
+ * is longer, and no site's marginal delay falls when an edge has more to send.
+ */
 static void test_monotone(void **state)
 {
 	(void)state;
-	for (unsigned round = 0; round < 300; round++) {
-		unsigned sites = 2 + round % 6, j = round % sites;
-		world_random(1, sites, uniform(0.05, 1.2));
+	for (unsigned round = 0; round < 600; round++) {
+		unsigned sites = 2 + round % 6, j = round % sites, edges = 1 + round % 5;
+		unsigned i = round % edges;
+
+		world_random(edges, sites, uniform(0.05, 1.2));
+		if (isinf(world.edge[i].delay_s[j]))
+			continue;
 		solve_world();
-		double before = world.x[0][j];
-		if (round % 2)
-			world.site[j].background_per_s +=
-				uniform(0, 0.5) * queue_capacity_per_s(&world.site[j].queue);
-		else
-			world.edge[0].delay_s[j] += uniform(0, 0.02);
-		solve_world();
-		assert_true(world.x[0][j] <= before + 1e-9);
+		double share = world.x[i][j], flows = flows_to(j), before = load_of(j);
+		double capacity = queue_capacity_per_s(&world.site[j].queue);
+		switch (round / 6 % 3) {
+		case 0:
+			world.site[j].background_per_s += uniform(0, 0.5) * capacity;
+			solve_world();
+			assert_true(flows_to(j) <= flows + 1e-6 * capacity);
+			break;
+		case 1:
+			world.edge[i].delay_s[j] += uniform(0, 0.02);
+			solve_world();
+			assert_true(world.x[i][j] <= share + 1e-6);
+			break;
+		default:
+			world.edge[i].demand_per_s *= uniform(1, 2);
+			solve_world();
+			assert_true(load_of(j) >= before - 1e-6 * capacity);
+		}
 	}
 }
 
