@@ -16,6 +16,7 @@
 
 typedef double lanes __attribute__((vector_size(8 * LANES)));
 typedef int64_t lanes_mask __attribute__((vector_size(8 * LANES)));
+typedef uint64_t lanes_bits __attribute__((vector_size(8 * LANES)));
 typedef double lanes_half __attribute__((vector_size(4 * LANES)));
 typedef double lanes_quarter __attribute__((vector_size(2 * LANES)));
 

@@ -37,7 +37,7 @@ LANES_INLINE lanes lanes_exp(lanes x)
 {
 	const double shifter = 0x1.8p52; /* adding it rounds to a whole number */
 	lanes y = x * M_LOG2E, whole = (y + shifter) - shifter, part = y - whole;
-	lanes_mask two_to_whole = ((lanes_mask)(y + shifter) << 52) + (lanes_mask)lanes_all(1);
+	lanes_bits two_to_whole = ((lanes_bits)(y + shifter) << 52) + (lanes_bits)lanes_all(1);
 
 	return (lanes)two_to_whole *
 	       (1 + part * (0.693147 + part * (0.240227 + part * (0.055504 + part * 0.009618))));
