@@ -122,6 +122,8 @@ static void note_complete(struct control *control, double now_s)
 static bool solve_news(struct control *control)
 {
 	unsigned services = control->config->services, done = 0;
+	/* while others have the core it does not take anything from reports */
+	uint64_t used_ns = clock_read_ns(CLOCK_THREAD_CPUTIME_ID);
 	double begun_s = clock_s();
 
 	control->solved_s = begun_s;
@@ -135,7 +137,7 @@ static bool solve_news(struct control *control)
 		link_take(&control->link);
 		control->solved_s = clock_s();
 	}
-	control->took_s = control->solved_s - begun_s;
+	control->took_s = (double)(clock_read_ns(CLOCK_THREAD_CPUTIME_ID) - used_ns) / 1e9;
 	note_complete(control, control->solved_s);
 	return done == services;
 }
