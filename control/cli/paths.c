@@ -155,20 +155,24 @@ int paths_show(const struct cli *cli, bool json)
 		">JITTER there", ">back",   ">LOSS %",	  ">LOST there", ">back",
 		">AGE ms",	 ">DEATHS", "DELAYS ARE", NULL};
 	const struct sl_paths *paths = paths_map(cli);
-	json_t *list = json_array();
 	struct table table;
+	json_t *list;
 
 	if (!paths)
 		return 1;
-	table_init(&table, header);
+	list = json_array();
+	if (!json)
+		table_init(&table, header);
 	for (unsigned i = 0; i < SL_PATHS_MAX; i++) {
 		struct path_view view;
 
 		if (!__atomic_load_n(&paths->path[i].used, __ATOMIC_ACQUIRE))
 			continue;
 		view = path_view(&paths->path[i]);
-		table_row(&table, &view);
-		json_array_append_new(list, json_row(&view));
+		if (json)
+			json_array_append_new(list, json_row(&view));
+		else
+			table_row(&table, &view);
 	}
 	if (json) {
 		json_t *all = json_pack("{sO, sI, sI, sf}", "paths", list, "unknown_answers",
