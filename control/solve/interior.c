@@ -6,6 +6,8 @@
 #define TRIES 3
 #define COMPLEMENTARITY 1e-6 /* mean of x r, of the least price: the used sites stand out */
 #define RESIDUAL 1e-4
+#define NEAR 0.3 /* of the mean path: what is nearer than that is as good */
+#define NEAR_ROUNDS 3
 #define BOUNDARY 0.99 /* of the way to the first zero */
 #define NOISE 1e-10
 #define CLOSE_STEPS_MAX 4
@@ -24,6 +26,43 @@ LANES_INLINE double least_price(const struct interior *in, double *idle_s)
 	}
 	*idle_s = lanes_smallest(idle);
 	return lanes_smallest(least);
+}
+
+/*
+ * Shares as these, but of near sites rather than of far ones: rows and columns are scaled in turn
+ * (Sinkhorn 1967), so that all sites stay about as loaded as they are. That is nearer to the
+ * optimum, and no site comes near its cap.
+ */
+LANES_INLINE void prefer_near(struct interior *in)
+{
+	lanes scale[VECTORS_MAX], wanted[VECTORS_MAX], mean = zero();
+
+	for (unsigned v = 0; v < in->vectors; v++)
+		scale[v] = wanted[v] = in->load[v] - in->background[v];
+	FOR_CELLS(in, e, v)
+	mean += in->x[c] * in->delay[c];
+	double usual_s = NEAR * lanes_sum(mean) / in->edges;
+	FOR_CELLS(in, e, v)
+	{
+		lanes near = 1 / (usual_s + in->delay[c]);
+		near *= near;
+		in->weight[c] = lanes_if(in->x[c] > 0, near * near, zero());
+	}
+	for (unsigned round = 0; round < NEAR_ROUNDS; round++) {
+		for (unsigned e = 0; e < in->edges; e++) {
+			lanes all = zero();
+			for (unsigned v = 0, c = e * in->vectors; v < in->vectors; v++, c++)
+				all += in->weight[c] * scale[v];
+			double of_sum = 1 / lanes_sum(all);
+			for (unsigned v = 0, c = e * in->vectors; v < in->vectors; v++, c++)
+				in->x[c] = in->weight[c] * scale[v] * of_sum;
+		}
+		add_loads(in);
+		for (unsigned v = 0; v < in->vectors; v++) {
+			lanes there = in->load[v] - in->background[v];
+			scale[v] = lanes_if(there > 0, scale[v] * wanted[v] / there, zero());
+		}
+	}
 }
 
 /* By spare capacity, and a little of it in any case; prices so low that reduced costs are positive.
@@ -47,6 +86,8 @@ LANES_INLINE void start(struct interior *in)
 		for (unsigned v = 0, c = e * in->vectors; v < in->vectors; v++, c++)
 			in->x[c] /= sum;
 	}
+	add_loads(in);
+	prefer_near(in);
 	for (unsigned v = 0; v < in->vectors; v++)
 		in->known[v] = lanes_all(-1);
 	evaluate(in);
@@ -78,12 +119,12 @@ LANES_INLINE void weigh(struct interior *in)
 }
 
 /*
- * The step; returns the part of it that keeps what is positive positive. *slope: of cost
- * - mu sum d log x along it.
+ * The step; returns the part of it that keeps shares positive, *of_prices is the one that keeps
+ * reduced costs so. *slope: of cost - mu sum d log x along it.
  */
-LANES_CLONES static double direction(struct interior *in, double *slope)
+LANES_CLONES static double direction(struct interior *in, double *of_prices, double *slope)
 {
-	lanes fastest = lanes_all(1), sum = zero();
+	lanes fastest = lanes_all(1), quickest = fastest, sum = zero();
 
 	newton(in);
 	for (unsigned v = 0; v < in->vectors; v++) {
@@ -95,11 +136,12 @@ LANES_CLONES static double direction(struct interior *in, double *slope)
 		lanes r = reduced(in, e, v, c), x = in->x[c], inverse = in->inverse[c];
 		lanes dx = in->dx[c], off = in->dlambda[e] - in->dprice[v];
 
-		fastest = lanes_most(fastest,
-				     lanes_most(-dx * r, off * x) * (inverse * (1 / BOUNDARY)));
+		fastest = lanes_most(fastest, -dx * r * (inverse * (1 / BOUNDARY)));
+		quickest = lanes_most(quickest, off * x * (inverse * (1 / BOUNDARY)));
 		sum += in->demand[e] * dx * (in->delay[c] - in->mu * r * inverse);
 	}
 	*slope = lanes_sum(sum);
+	*of_prices = 1 / lanes_largest(quickest);
 	return 1 / lanes_largest(fastest);
 }
 
@@ -140,7 +182,7 @@ LANES_INLINE double search(struct interior *in, double length, double before)
 	}
 }
 
-LANES_INLINE void advance(struct interior *in, double length)
+LANES_INLINE void advance(struct interior *in, double length, double of_prices)
 {
 	for (unsigned e = 0; e < in->edges; e++) {
 		lanes all = zero();
@@ -151,10 +193,10 @@ LANES_INLINE void advance(struct interior *in, double length)
 		double of_sum = 1 / lanes_sum(all);
 		for (unsigned v = 0, c = e * in->vectors; v < in->vectors; v++, c++)
 			in->x[c] *= of_sum;
-		in->lambda[e] += length * in->dlambda[e];
+		in->lambda[e] += of_prices * in->dlambda[e];
 	}
 	for (unsigned v = 0; v < in->vectors; v++)
-		in->price[v] += length * in->dprice[v];
+		in->price[v] += of_prices * in->dprice[v];
 	evaluate(in);
 }
 
@@ -193,15 +235,16 @@ LANES_INLINE void finish(const struct interior *in, solve_row *x)
 LANES_INLINE void approach(struct interior *in, double relative, double *idle_s)
 {
 	for (unsigned step = 0, close = 0; step < STEPS_MAX && close < CLOSE_STEPS_MAX; step++) {
-		double residual, slope;
+		double residual, slope, of_prices;
 
 		weigh(in);
-		double length = direction(in, &slope);
+		double length = direction(in, &of_prices, &slope);
 		length = search(in, length, slope);
-		advance(in, length);
+		advance(in, length, of_prices);
 		double mean = complementarity(in, &residual);
 		double enough = relative * fmin(least_price(in, idle_s), *idle_s);
-		double centring = length > 0.9 ? 0.03 : length > 0.5 ? 0.2 : 0.5;
+		double ahead = 1 - fmin(length, of_prices);
+		double centring = fmin(fmax(ahead * ahead, 0.03), 0.5);
 		in->mu = fmax(enough / 2, centring * mean);
 		if (mean > enough)
 			continue;

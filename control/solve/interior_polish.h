@@ -23,7 +23,7 @@ LANES_INLINE void settle(struct interior *in, double idle_s)
 		in->x[c] = lanes_if(in->x[c] * idle_s > r, in->x[c], zero());
 		in->dx[c] = zero();
 	}
-	advance(in, 0); /* rows sum to 1 again */
+	advance(in, 0, 0); /* rows sum to 1 again */
 }
 
 /* Price and weights of one row; whether all that it uses costs the same. */
@@ -96,7 +96,8 @@ LANES_INLINE bool polish(struct interior *in, unsigned steps)
 		if (done && !entered)
 			return true;
 		newton(in);
-		advance(in, search(in, polish_length(in), descent(in, 0)));
+		double length = search(in, polish_length(in), descent(in, 0));
+		advance(in, length, length);
 		FOR_CELLS(in, e, v)
 		in->x[c] = lanes_if(in->x[c] < SHARE_MIN / 2, zero(), in->x[c]);
 	}
