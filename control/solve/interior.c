@@ -15,11 +15,11 @@
 #define POLISH_STEPS_LAST 500 /* each set of used shares costs less than those before: it ends */
 
 /* The least delay of any way, and the same without load. */
-LANES_INLINE double least_price(const struct interior *in, double *idle_s)
+LANES_INLINE double least_price(const struct interior *in, unsigned vectors, double *idle_s)
 {
 	lanes least = lanes_all(INFINITY), idle = least;
 
-	for (unsigned v = 0; v < in->vectors; v++) {
+	for (unsigned v = 0; v < vectors; v++) {
 		lanes rest = in->queue[v].service_time_s + in->queue[v].backlog_s;
 		least = lanes_least(least, in->nearest[v] + in->marginal[v]);
 		idle = lanes_least(idle, in->nearest[v] + rest);
@@ -33,11 +33,11 @@ LANES_INLINE double least_price(const struct interior *in, double *idle_s)
  * (Sinkhorn 1967), so that all sites stay about as loaded as they are. That is nearer to the
  * optimum, and no site comes near its cap.
  */
-LANES_INLINE void prefer_near(struct interior *in)
+LANES_INLINE void prefer_near(struct interior *in, unsigned vectors)
 {
 	lanes scale[VECTORS_MAX], wanted[VECTORS_MAX], mean = zero();
 
-	for (unsigned v = 0; v < in->vectors; v++)
+	for (unsigned v = 0; v < vectors; v++)
 		scale[v] = wanted[v] = in->load[v] - in->background[v];
 	FOR_CELLS(in, e, v)
 	mean += in->x[c] * in->delay[c];
@@ -51,14 +51,14 @@ LANES_INLINE void prefer_near(struct interior *in)
 	for (unsigned round = 0; round < NEAR_ROUNDS; round++) {
 		for (unsigned e = 0; e < in->edges; e++) {
 			lanes all = zero();
-			for (unsigned v = 0, c = e * in->vectors; v < in->vectors; v++, c++)
+			for (unsigned v = 0, c = e * vectors; v < vectors; v++, c++)
 				all += in->weight[c] * scale[v];
 			double of_sum = 1 / lanes_sum(all);
-			for (unsigned v = 0, c = e * in->vectors; v < in->vectors; v++, c++)
+			for (unsigned v = 0, c = e * vectors; v < vectors; v++, c++)
 				in->x[c] = in->weight[c] * scale[v] * of_sum;
 		}
-		add_loads(in);
-		for (unsigned v = 0; v < in->vectors; v++) {
+		add_loads(in, vectors);
+		for (unsigned v = 0; v < vectors; v++) {
 			lanes there = in->load[v] - in->background[v];
 			scale[v] = lanes_if(there > 0, scale[v] * wanted[v] / there, zero());
 		}
@@ -67,35 +67,35 @@ LANES_INLINE void prefer_near(struct interior *in)
 
 /* By spare capacity, and a little of it in any case; prices so low that reduced costs are positive.
  */
-LANES_INLINE void start(struct interior *in)
+LANES_INLINE void start(struct interior *in, unsigned vectors)
 {
 	lanes spare[VECTORS_MAX];
 
-	for (unsigned v = 0; v < in->vectors; v++) {
+	for (unsigned v = 0; v < vectors; v++) {
 		const struct queue_lanes *queue = &in->queue[v];
 		lanes capacity = queue->servers / queue->service_time_s;
 		spare[v] = lanes_most(queue->cap * capacity - in->background[v], 0.01 * capacity);
 	}
 	for (unsigned e = 0; e < in->edges; e++) {
 		lanes all = zero();
-		for (unsigned v = 0, c = e * in->vectors; v < in->vectors; v++, c++) {
+		for (unsigned v = 0, c = e * vectors; v < vectors; v++, c++) {
 			in->x[c] = lanes_if(in->delay[c] < FAR_S, spare[v], zero());
 			all += in->x[c];
 		}
 		double sum = lanes_sum(all);
-		for (unsigned v = 0, c = e * in->vectors; v < in->vectors; v++, c++)
+		for (unsigned v = 0, c = e * vectors; v < vectors; v++, c++)
 			in->x[c] /= sum;
 	}
-	add_loads(in);
-	prefer_near(in);
-	for (unsigned v = 0; v < in->vectors; v++)
+	add_loads(in, vectors);
+	prefer_near(in, vectors);
+	for (unsigned v = 0; v < vectors; v++)
 		in->known[v] = lanes_all(-1);
-	evaluate(in);
-	for (unsigned v = 0; v < in->vectors; v++)
+	evaluate(in, vectors);
+	for (unsigned v = 0; v < vectors; v++)
 		in->price[v] = in->marginal[v];
 	for (unsigned e = 0; e < in->edges; e++) {
 		lanes least = lanes_all(INFINITY);
-		for (unsigned v = 0, c = e * in->vectors; v < in->vectors; v++, c++)
+		for (unsigned v = 0, c = e * vectors; v < vectors; v++, c++)
 			least = lanes_least(least, in->delay[c] + in->price[v]);
 		in->lambda[e] = 0.9 * lanes_smallest(least);
 	}
@@ -105,7 +105,7 @@ LANES_INLINE void start(struct interior *in)
  * What the barrier's gradient asks of the shares, and how they yield: w = d x / r,
  * g = lambda - t - M + mu / x.
  */
-LANES_INLINE void weigh(struct interior *in)
+LANES_INLINE void weigh(struct interior *in, unsigned vectors)
 {
 	FOR_CELLS(in, e, v)
 	{
@@ -122,12 +122,13 @@ LANES_INLINE void weigh(struct interior *in)
  * The step; returns the part of it that keeps shares positive, *of_prices is the one that keeps
  * reduced costs so. *slope: of cost - mu sum d log x along it.
  */
-LANES_CLONES static double direction(struct interior *in, double *of_prices, double *slope)
+LANES_INLINE double direction_of(struct interior *in, unsigned vectors, double *of_prices,
+				 double *slope)
 {
 	lanes fastest = lanes_all(1), quickest = fastest, sum = zero();
 
-	newton(in);
-	for (unsigned v = 0; v < in->vectors; v++) {
+	newton(in, vectors);
+	for (unsigned v = 0; v < vectors; v++) {
 		in->dprice[v] = in->marginal[v] - in->price[v] + in->slope[v] * in->dload[v];
 		sum += in->dload[v] * in->marginal[v];
 	}
@@ -145,12 +146,19 @@ LANES_CLONES static double direction(struct interior *in, double *of_prices, dou
 	return 1 / lanes_largest(fastest);
 }
 
+LANES_CLONES static double direction(struct interior *in, unsigned vectors, double *of_prices,
+				     double *slope)
+{
+	return vectors == 2 ? direction_of(in, 2, of_prices, slope)
+			    : direction_of(in, vectors, of_prices, slope);
+}
+
 /* Slope of cost - mu sum d log x after a step of this length along dx; marginals are of there. */
-LANES_CLONES static double descent(const struct interior *in, double length)
+LANES_INLINE double descent_of(const struct interior *in, unsigned vectors, double length)
 {
 	lanes sum = zero();
 
-	for (unsigned v = 0; v < in->vectors; v++)
+	for (unsigned v = 0; v < vectors; v++)
 		sum += in->dload[v] * in->marginal[v];
 	FOR_CELLS(in, e, v)
 	{
@@ -162,11 +170,16 @@ LANES_CLONES static double descent(const struct interior *in, double length)
 	return lanes_sum(sum);
 }
 
+LANES_CLONES static double descent(const struct interior *in, unsigned vectors, double length)
+{
+	return vectors == 2 ? descent_of(in, 2, length) : descent_of(in, vectors, length);
+}
+
 /*
  * Delay curves bend sharply near their cap: no step goes far up the other side. Leaves the
  * marginals of where the step ends. before: the slope at its start.
  */
-LANES_INLINE double search(struct interior *in, double length, double before)
+LANES_INLINE double search(struct interior *in, unsigned vectors, double length, double before)
 {
 	double all = 0;
 
@@ -175,39 +188,39 @@ LANES_INLINE double search(struct interior *in, double length, double before)
 	/* else a step so short that the curves are straight, or rounding */
 	bool steep = !(before > -NOISE * all);
 	for (unsigned halvings = 0;; halvings++) {
-		evaluate_ahead(in, length);
-		if (!steep || halvings == 30 || !(descent(in, length) > -0.3 * before))
+		evaluate_ahead(in, vectors, length);
+		if (!steep || halvings == 30 || !(descent(in, vectors, length) > -0.3 * before))
 			return length;
 		length /= 2;
 	}
 }
 
-LANES_INLINE void advance(struct interior *in, double length, double of_prices)
+LANES_INLINE void advance(struct interior *in, unsigned vectors, double length, double of_prices)
 {
 	for (unsigned e = 0; e < in->edges; e++) {
 		lanes all = zero();
-		for (unsigned v = 0, c = e * in->vectors; v < in->vectors; v++, c++) {
+		for (unsigned v = 0, c = e * vectors; v < vectors; v++, c++) {
 			in->x[c] += length * in->dx[c];
 			all += in->x[c];
 		}
 		double of_sum = 1 / lanes_sum(all);
-		for (unsigned v = 0, c = e * in->vectors; v < in->vectors; v++, c++)
+		for (unsigned v = 0, c = e * vectors; v < vectors; v++, c++)
 			in->x[c] *= of_sum;
 		in->lambda[e] += of_prices * in->dlambda[e];
 	}
-	for (unsigned v = 0; v < in->vectors; v++)
+	for (unsigned v = 0; v < vectors; v++)
 		in->price[v] += of_prices * in->dprice[v];
-	evaluate(in);
+	evaluate(in, vectors);
 }
 
 /* Mean of x r; *residual is how far the prices are from the sites' marginals, relative. */
-LANES_INLINE double complementarity(const struct interior *in, double *residual)
+LANES_INLINE double complementarity(const struct interior *in, unsigned vectors, double *residual)
 {
 	lanes sum = zero(), worst = zero();
 
 	FOR_CELLS(in, e, v)
 	sum += in->x[c] * reduced(in, e, v, c);
-	for (unsigned v = 0; v < in->vectors; v++) {
+	for (unsigned v = 0; v < vectors; v++) {
 		lanes off = in->price[v] - in->marginal[v];
 		worst = lanes_most(worst,
 				   lanes_most(off, -off) / (in->nearest[v] + in->marginal[v]));
@@ -219,10 +232,10 @@ LANES_INLINE double complementarity(const struct interior *in, double *residual)
 #include "interior_polish.h"
 
 /* Rates that differ by more than the digits of a double can end in nonsense: then x stays. */
-LANES_INLINE void finish(const struct interior *in, solve_row *x)
+LANES_INLINE void finish(const struct interior *in, unsigned vectors, solve_row *x)
 {
 	for (unsigned e = 0; e < in->edges; e++) {
-		const double *row = (const double *)&in->x[e * in->vectors];
+		const double *row = (const double *)&in->x[e * vectors];
 		double sum = 0;
 		for (unsigned j = 0; j < in->sites; j++)
 			sum += row[j];
@@ -232,17 +245,17 @@ LANES_INLINE void finish(const struct interior *in, solve_row *x)
 }
 
 /* Along the central path until the mean of x r is so small against the least price. */
-LANES_INLINE void approach(struct interior *in, double relative, double *idle_s)
+LANES_INLINE void approach(struct interior *in, unsigned vectors, double relative, double *idle_s)
 {
 	for (unsigned step = 0, close = 0; step < STEPS_MAX && close < CLOSE_STEPS_MAX; step++) {
 		double residual, slope, of_prices;
 
-		weigh(in);
-		double length = direction(in, &of_prices, &slope);
-		length = search(in, length, slope);
-		advance(in, length, of_prices);
-		double mean = complementarity(in, &residual);
-		double enough = relative * fmin(least_price(in, idle_s), *idle_s);
+		weigh(in, vectors);
+		double length = direction(in, vectors, &of_prices, &slope);
+		length = search(in, vectors, length, slope);
+		advance(in, vectors, length, of_prices);
+		double mean = complementarity(in, vectors, &residual);
+		double enough = relative * fmin(least_price(in, vectors, idle_s), *idle_s);
 		double ahead = 1 - fmin(length, of_prices);
 		double centring = fmin(fmax(ahead * ahead, 0.03), 0.5);
 		in->mu = fmax(enough / 2, centring * mean);
@@ -255,20 +268,20 @@ LANES_INLINE void approach(struct interior *in, double relative, double *idle_s)
 }
 
 /* What a later try goes on from. */
-LANES_INLINE void keep(struct interior *to, const struct interior *from)
+LANES_INLINE void keep(struct interior *to, const struct interior *from, unsigned vectors)
 {
 	to->mu = from->mu;
-	memcpy(to->x, from->x, from->edges * from->vectors * sizeof(lanes));
+	memcpy(to->x, from->x, from->edges * vectors * sizeof(lanes));
 	memcpy(to->lambda, from->lambda, from->edges * sizeof(double));
-	memcpy(to->price, from->price, from->vectors * sizeof(lanes));
+	memcpy(to->price, from->price, vectors * sizeof(lanes));
 }
 
 /*
  * The coarser the end of the path, the cheaper; but where it does not show yet which shares are
  * used, polishing takes many steps or ends in a circle: then farther on.
  */
-LANES_CLONES void interior_point(const struct solve_problem *problem, const double *demand_per_s,
-				 solve_row *x)
+LANES_INLINE void find(const struct solve_problem *problem, const double *demand_per_s,
+		       solve_row *x, unsigned vectors)
 {
 	struct interior in, kept;
 	double residual, idle_s = 0, relative = COMPLEMENTARITY;
@@ -276,29 +289,40 @@ LANES_CLONES void interior_point(const struct solve_problem *problem, const doub
 	in.problem = problem;
 	in.edges = 0;
 	in.sites = problem->sites;
-	in.vectors = (problem->sites + LANES - 1) / LANES;
-	take_edges(&in, demand_per_s);
+	take_edges(&in, vectors, demand_per_s);
 	if (in.edges == 0)
 		return;
-	take_sites(&in);
-	if (resume(&in, x) && polish(&in, RESUME_STEPS) && unique(&in)) {
-		finish(&in, x);
+	take_sites(&in, vectors);
+	if (resume(&in, vectors, x) && polish(&in, vectors, RESUME_STEPS) && unique(&in, vectors)) {
+		finish(&in, vectors, x);
 		return;
 	}
-	start(&in);
-	in.mu = complementarity(&in, &residual);
+	start(&in, vectors);
+	in.mu = complementarity(&in, vectors, &residual);
 	for (unsigned try = 0; try < TRIES; try++) {
-		approach(&in, relative, &idle_s);
+		approach(&in, vectors, relative, &idle_s);
 		kept.edges = in.edges;
-		kept.vectors = in.vectors;
-		keep(&kept, &in);
-		settle(&in, idle_s);
+
+		keep(&kept, &in, vectors);
+		settle(&in, vectors, idle_s);
 		bool last = try == TRIES - 1;
-		if (polish(&in, last ? POLISH_STEPS_LAST : POLISH_STEPS) || last)
+		if (polish(&in, vectors, last ? POLISH_STEPS_LAST : POLISH_STEPS) || last)
 			break;
-		keep(&in, &kept);
-		evaluate(&in);
+		keep(&in, &kept, vectors);
+		evaluate(&in, vectors);
 		relative /= 100;
 	}
-	finish(&in, x);
+	finish(&in, vectors, x);
+}
+
+/* Most services have 9 to 16 candidates: code where loops over two vectors are none. */
+LANES_CLONES void interior_point(const struct solve_problem *problem, const double *demand_per_s,
+				 solve_row *x)
+{
+	unsigned vectors = (problem->sites + LANES - 1) / LANES;
+
+	if (vectors == 2)
+		find(problem, demand_per_s, x, 2);
+	else
+		find(problem, demand_per_s, x, vectors);
 }

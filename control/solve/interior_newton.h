@@ -11,17 +11,17 @@
  * row sums dominance[i] > 0. Elimination on these two never subtracts (Alfa, Xue and Ye 2002), so
  * it is exact to rounding although the weights in A span more than the digits of a double.
  */
-LANES_INLINE void eliminate(struct interior *in, double *dominance, double *b)
+LANES_INLINE void eliminate(struct interior *in, unsigned vectors, double *dominance, double *b)
 {
 	lanes index[VECTORS_MAX];
 	double of_pivot[SL_CANDIDATES_MAX];
 	unsigned n = in->sites;
 
-	for (unsigned j = 0; j < in->vectors * LANES; j++)
+	for (unsigned j = 0; j < vectors * LANES; j++)
 		index[j / LANES][j % LANES] = j;
 	for (unsigned k = 0; k < n; k++) {
 		lanes *row = in->matrix[k], sum = zero();
-		for (unsigned v = k / LANES; v < in->vectors; v++) {
+		for (unsigned v = k / LANES; v < vectors; v++) {
 			row[v] = lanes_if(index[v] > k, row[v], zero());
 			sum += row[v];
 		}
@@ -30,7 +30,7 @@ LANES_INLINE void eliminate(struct interior *in, double *dominance, double *b)
 			double share = row[i / LANES][i % LANES] * of_pivot[k];
 			dominance[i] += share * dominance[k];
 			b[i] += share * b[k];
-			for (unsigned v = i / LANES; v < in->vectors; v++)
+			for (unsigned v = i / LANES; v < vectors; v++)
 				in->matrix[i][v] += share * row[v];
 		}
 	}
@@ -42,14 +42,14 @@ LANES_INLINE void eliminate(struct interior *in, double *dominance, double *b)
 }
 
 /* sum over edges of w_ij w_ik / W_i, for j >= k's group: eight rows at a time stay in registers. */
-LANES_INLINE void couple(struct interior *in, const double *of_sum)
+LANES_INLINE void couple(struct interior *in, unsigned vectors, const double *of_sum)
 {
-	for (unsigned v = 0; v < in->vectors; v++) {
-		for (unsigned u = v; u < in->vectors; u++) {
+	for (unsigned v = 0; v < vectors; v++) {
+		for (unsigned u = v; u < vectors; u++) {
 			lanes row[LANES] = {zero()};
 
 			for (unsigned e = 0; e < in->edges; e++) {
-				const lanes *weight = &in->weight[e * in->vectors];
+				const lanes *weight = &in->weight[e * vectors];
 				const double *one = (const double *)&weight[v];
 				lanes part = weight[u] * of_sum[e];
 
@@ -88,7 +88,7 @@ LANES_INLINE double pull_from_heaviest(const lanes *weight, lanes *pull, unsigne
  *	(1 / H_j + sum_i w_ij) y_j - sum_ik w_ij w_ik / W_i y_k = sum_i w_ij (g_ij - mean_i g)
  * where mean_i is weighted by w, W_i its sum.
  */
-LANES_CLONES static void newton(struct interior *in)
+LANES_INLINE void newton_of(struct interior *in, unsigned vectors)
 {
 	_Alignas(64) double y[SL_CANDIDATES_MAX] = {0};
 	double dominance[SL_CANDIDATES_MAX], of_sum[SOLVE_EDGES_MAX], from[SOLVE_EDGES_MAX];
@@ -99,39 +99,47 @@ LANES_CLONES static void newton(struct interior *in)
 		dominance[j] = 1 / (slope > FLAT ? slope : FLAT);
 	}
 	for (unsigned e = 0; e < in->edges; e++) {
-		const lanes *weight = &in->weight[e * in->vectors];
-		lanes *pull = &in->pull[e * in->vectors];
+		const lanes *weight = &in->weight[e * vectors];
+		lanes *pull = &in->pull[e * vectors];
 		lanes all = zero(), off = zero();
 
-		from[e] = pull_from_heaviest(weight, pull, in->vectors);
-		for (unsigned v = 0; v < in->vectors; v++) {
+		from[e] = pull_from_heaviest(weight, pull, vectors);
+		for (unsigned v = 0; v < vectors; v++) {
 			all += weight[v];
 			off += weight[v] * pull[v];
 		}
 		of_sum[e] = 1 / lanes_sum(all);
 		double mean = lanes_sum(off) * of_sum[e];
 		in->dlambda[e] = -mean; /* of what is known yet */
-		for (unsigned v = 0; v < in->vectors; v++)
+		for (unsigned v = 0; v < vectors; v++)
 			ask[v] += weight[v] * (pull[v] - mean);
 	}
-	couple(in, of_sum);
-	eliminate(in, dominance, y);
-	for (unsigned v = 0; v < in->vectors; v++)
+	couple(in, vectors, of_sum);
+	eliminate(in, vectors, dominance, y);
+	for (unsigned v = 0; v < vectors; v++)
 		in->dload[v] = zero();
 	for (unsigned e = 0; e < in->edges; e++) {
-		const lanes *weight = &in->weight[e * in->vectors];
-		const lanes *pull = &in->pull[e * in->vectors];
+		const lanes *weight = &in->weight[e * vectors];
+		const lanes *pull = &in->pull[e * vectors];
 		double inverse = 1 / in->demand[e];
 		lanes off = zero();
 
-		for (unsigned v = 0; v < in->vectors; v++)
+		for (unsigned v = 0; v < vectors; v++)
 			off += weight[v] * ask[v];
 		in->dlambda[e] += lanes_sum(off) * of_sum[e];
-		for (unsigned v = 0, c = e * in->vectors; v < in->vectors; v++, c++) {
+		for (unsigned v = 0, c = e * vectors; v < vectors; v++, c++) {
 			lanes moved = weight[v] * (pull[v] + in->dlambda[e] - ask[v]);
 			in->dload[v] += moved;
 			in->dx[c] = moved * inverse;
 		}
 		in->dlambda[e] -= from[e];
 	}
+}
+
+LANES_CLONES static void newton(struct interior *in, unsigned vectors)
+{
+	if (vectors == 2)
+		newton_of(in, 2);
+	else
+		newton_of(in, vectors);
 }

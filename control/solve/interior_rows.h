@@ -25,7 +25,7 @@
  */
 struct interior {
 	const struct solve_problem *problem;
-	unsigned edges, sites, vectors;
+	unsigned edges, sites;
 	unsigned edge[SOLVE_EDGES_MAX]; /* those with an allowed site */
 	double demand[SOLVE_EDGES_MAX], lambda[SOLVE_EDGES_MAX], dlambda[SOLVE_EDGES_MAX];
 	double mu;
@@ -43,7 +43,7 @@ struct interior {
 
 #define FOR_CELLS(in, e, v)                        \
 	for (unsigned e = 0; e < (in)->edges; e++) \
-		for (unsigned v = 0, c = e * (in)->vectors; v < (in)->vectors; v++, c++)
+		for (unsigned v = 0, c = e * vectors; v < vectors; v++, c++)
 
 LANES_INLINE lanes zero(void)
 {
@@ -63,23 +63,23 @@ LANES_INLINE lanes reduced(const struct interior *in, unsigned e, unsigned v, un
 	return lanes_most(cost - in->lambda[e], ROUNDING * cost);
 }
 
-LANES_INLINE void add_loads(struct interior *in)
+LANES_INLINE void add_loads(struct interior *in, unsigned vectors)
 {
-	for (unsigned v = 0; v < in->vectors; v++)
+	for (unsigned v = 0; v < vectors; v++)
 		in->load[v] = in->background[v];
 	FOR_CELLS(in, e, v)
 	in->load[v] += in->demand[e] * in->x[c];
 }
 
 /* Marginals where a step of this length leads. */
-LANES_CLONES static void evaluate_ahead(struct interior *in, double length)
+LANES_INLINE void evaluate_ahead_of(struct interior *in, unsigned vectors, double length)
 {
 	struct queue_lanes_delay delay[2];
 
-	for (unsigned v = 0; v < in->vectors; v++)
+	for (unsigned v = 0; v < vectors; v++)
 		in->known[v] = in->load[v] + length * in->dload[v];
-	for (unsigned v = 0; v < in->vectors; v += 2) {
-		bool two = v + 1 < in->vectors;
+	for (unsigned v = 0; v < vectors; v += 2) {
+		bool two = v + 1 < vectors;
 		if (two)
 			queue_lanes_delay_two(&in->queue[v], &in->known[v], delay);
 		else
@@ -91,27 +91,35 @@ LANES_CLONES static void evaluate_ahead(struct interior *in, double length)
 	}
 }
 
+LANES_CLONES static void evaluate_ahead(struct interior *in, unsigned vectors, double length)
+{
+	if (vectors == 2)
+		evaluate_ahead_of(in, 2, length);
+	else
+		evaluate_ahead_of(in, vectors, length);
+}
+
 /* Marginals of the present shares, unless they are known: they cost the most of a small problem. */
-LANES_INLINE void evaluate(struct interior *in)
+LANES_INLINE void evaluate(struct interior *in, unsigned vectors)
 {
 	lanes most = lanes_all(-1);
 
-	add_loads(in);
-	for (unsigned v = 0; v < in->vectors; v++) {
+	add_loads(in, vectors);
+	for (unsigned v = 0; v < vectors; v++) {
 		lanes off = in->load[v] - in->known[v];
 		most = lanes_most(most, lanes_most(off, -off) - SAME * in->load[v]);
 		in->dload[v] = zero();
 	}
 	if (!(lanes_largest(most) <= 0))
-		evaluate_ahead(in, 0);
+		evaluate_ahead(in, vectors, 0);
 }
 
 /* Places without a site get a queue that costs nothing to look at. */
-LANES_INLINE void take_sites(struct interior *in)
+LANES_INLINE void take_sites(struct interior *in, unsigned vectors)
 {
 	const struct queue none = {.servers = 1, .service_time_s = 1, .scv = 1, .cap = 0.9};
 
-	for (unsigned j = 0; j < in->vectors * LANES; j++) {
+	for (unsigned j = 0; j < vectors * LANES; j++) {
 		const struct solve_site *site = &in->problem->site[j];
 
 		queue_lanes_take(&in->queue[j / LANES], j % LANES,
@@ -120,14 +128,14 @@ LANES_INLINE void take_sites(struct interior *in)
 	}
 }
 
-LANES_INLINE void take_edges(struct interior *in, const double *demand_per_s)
+LANES_INLINE void take_edges(struct interior *in, unsigned vectors, const double *demand_per_s)
 {
 	double *delay = (double *)in->delay;
 
 	in->ways = 0;
 	for (unsigned i = 0; i < in->problem->edges; i++) {
 		const double *delay_s = in->problem->edge[i].delay_s;
-		unsigned width = in->vectors * LANES, open = 0;
+		unsigned width = vectors * LANES, open = 0;
 		double *row = delay + in->edges * width;
 
 		for (unsigned j = 0; j < width; j++) {
@@ -141,7 +149,7 @@ LANES_INLINE void take_edges(struct interior *in, const double *demand_per_s)
 		in->demand[in->edges] = demand_per_s[i];
 		in->edge[in->edges++] = i;
 	}
-	for (unsigned v = 0; v < in->vectors; v++)
+	for (unsigned v = 0; v < vectors; v++)
 		in->nearest[v] = lanes_all(FAR_S);
 	FOR_CELLS(in, e, v)
 	in->nearest[v] = lanes_least(in->nearest[v], in->delay[c]);
