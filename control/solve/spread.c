@@ -97,42 +97,44 @@ static double describe(struct transport *t, const struct solve_problem *problem,
 }
 
 /* Rows sum to 1 for the present columns; what then goes to each site. */
-LANES_INLINE void scale_rows(struct transport *t)
+LANES_INLINE void scale_rows(struct transport *t, unsigned groups)
 {
-	memset(&t->arrives, 0, sizeof(t->arrives));
+	lanes arrives[GROUPS];
+
+	for (unsigned g = 0; g < groups; g++)
+		arrives[g] = (lanes){0};
 	for (unsigned i = 0; i < t->edges; i++) {
 		lanes sum = {0};
-		for (unsigned g = 0; g < t->groups; g++)
+		for (unsigned g = 0; g < groups; g++)
 			sum += t->kernel[i].group[g] * t->column.group[g];
 		double all = lanes_sum(sum);
 		t->row[i] = all > 0 ? 1 / all : 0;
-		lanes flows = lanes_all(t->demand[i] * t->row[i]);
-		for (unsigned g = 0; g < t->groups; g++)
-			t->arrives.group[g] += flows * t->kernel[i].group[g];
+		for (unsigned g = 0; g < groups; g++)
+			arrives[g] += t->demand[i] * t->row[i] * t->kernel[i].group[g];
 	}
-	for (unsigned g = 0; g < t->groups; g++)
-		t->arrives.group[g] *= t->column.group[g];
+	for (unsigned g = 0; g < groups; g++)
+		t->arrives.group[g] = arrives[g] * t->column.group[g];
 }
 
 /*
  * Sinkhorn (1967): rows and columns in turn, overrelaxed (Thibault et al. 2021). Returns how far a
  * site's load is off, in parts of its capacity.
  */
-LANES_INLINE double balance(struct transport *t)
+LANES_INLINE double balance(struct transport *t, unsigned groups)
 {
 	t->column = t->load;
 	for (unsigned round = 0;; round++) {
 		lanes most = {0};
 
-		scale_rows(t);
-		for (unsigned g = 0; g < t->groups; g++) {
+		scale_rows(t, groups);
+		for (unsigned g = 0; g < groups; g++) {
 			lanes off = t->arrives.group[g] - t->load.group[g];
 			most = lanes_most(lanes_most(off, -off) / t->capacity.group[g], most);
 		}
 		double off = lanes_largest(most);
 		if (off < OFF || round == ROUNDS_MAX)
 			return off;
-		for (unsigned g = 0; g < t->groups; g++) {
+		for (unsigned g = 0; g < groups; g++) {
 			lanes arrives = t->arrives.group[g];
 			lanes part = lanes_if(arrives > 0, t->load.group[g] / arrives, (lanes){0});
 			for (unsigned l = 0; l < LANES; l++) /* 1.5 */
@@ -146,7 +148,8 @@ LANES_CLONES static double find(struct transport *t, const struct solve_problem 
 {
 	for (unsigned i = 0; i < t->edges; i++)
 		describe_row(t, i, problem->edge[i].delay_s, marginal_s, tau_s);
-	return balance(t);
+	/* most have two: code where loops over groups are none */
+	return t->groups == 2 ? balance(t, 2) : balance(t, t->groups);
 }
 
 void spread(const struct solve_problem *problem, solve_row *x)
