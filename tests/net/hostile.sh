@@ -67,13 +67,23 @@ counted_all() {
     lab_dead "count-$1"
 }
 
+# missed: packets that found a port's ring full at either node, as the host gave its core to others
+missed() {
+    local node sum=0
+    for node in edge gate; do
+        sum=$((sum + $(lab_cli "$node" show counters --json | jq .totals.rx_missed)))
+    done
+    echo "$sum"
+}
+
 # beside ROLE SITE: the same, while HTTP and datagrams go to that site
 beside() {
-    local summary pid address
+    local summary pid address before
     lab_steer_to "$2"
     for address in "$LAB_IPV4" "$LAB_IPV6"; do
         counter "$2" "$address"
     done
+    before=$(missed)
     throw "$1" >"$LAB_DIR/throw.json" &
     pid=$!
     summary=$(lab_in client "$LAB_TOOLS/client" load --to "$LAB_IPV4" --to "$LAB_IPV6" \
@@ -82,8 +92,8 @@ beside() {
     check_equal "HTTP through $1 to $2 beside it: failed" "$(jq .failed <<<"$summary")" 0
     for address in "$LAB_IPV4" "$LAB_IPV6"; do
         lab_wait 10 "all datagrams of $address" counted_all "$address" || true
-        check_equal "datagrams to $2 by $address, of $DATAGRAMS" \
-            "$(tail -n 1 "$LAB_DIR/count-$address.out")" "$DATAGRAMS"
+        check_number "datagrams to $2 by $address, of $DATAGRAMS less those that found a ring full" \
+            "$(tail -n 1 "$LAB_DIR/count-$address.out")" ">=" $((DATAGRAMS - ($(missed) - before))) datagrams
     done
     check_number "HTTP done" "$(jq .done <<<"$summary")" ">=" 790 requests
     check_number "its slowest" "$(jq '.max_ms // .p99_ms // 0' <<<"$summary")" "<" 1000 ms
