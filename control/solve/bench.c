@@ -47,6 +47,8 @@ static int invent(struct service *service, unsigned sites, unsigned edges)
 		};
 		capacity += queue_capacity_per_s(&service->site[j].queue);
 	}
+	explicit_bzero(service->x,
+		       edges * sizeof(solve_row)); /* pages are there, as control's are */
 	double utilisation = 0.3 + 0.6 * drand48();
 	for (unsigned i = 0; i < edges; i++) {
 		service->edge[i].demand_per_s = capacity * utilisation / edges;

@@ -6,8 +6,8 @@
 #define TRIES 3
 #define COMPLEMENTARITY 1e-6 /* mean of x r, of the least price: the used sites stand out */
 #define RESIDUAL 1e-4
-#define NEAR 0.3 /* of the mean path: what is nearer than that is as good */
-#define NEAR_ROUNDS 3
+#define NEAR 0.5 /* of the mean path: what is nearer than that is as good */
+#define NEAR_ROUNDS 4
 #define BOUNDARY 0.99 /* of the way to the first zero */
 #define NOISE 1e-10
 #define CLOSE_STEPS_MAX 4

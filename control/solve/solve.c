@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "solve.h"
+#include "../model/lanes.h"
 #include "interior.h"
 #include <errno.h>
 #include <math.h>
@@ -51,33 +52,41 @@ static bool problem_valid(const struct solve_problem *problem)
 	return true;
 }
 
-double solve_demand_per_s(const struct solve_problem *problem, unsigned i,
-			  const double *capacity_per_s)
+LANES_CLONES void solve_demands(const struct solve_problem *problem, const double *capacity_per_s,
+				double *demand, double *open_per_s)
 {
-	double capacity = 0;
+	lanes capacity[SL_CANDIDATES_MAX / LANES] = {0}, delay;
+	unsigned groups = (problem->sites + LANES - 1) / LANES;
 
-	for (unsigned j = 0; j < problem->sites; j++)
-		if (problem->edge[i].delay_s[j] < INFINITY)
-			capacity += capacity_per_s[j];
-	return fmax(problem->edge[i].demand_per_s, IDLE_SHARE * capacity);
+	memcpy(capacity, capacity_per_s, problem->sites * sizeof(double));
+	for (unsigned i = 0; i < problem->edges; i++) {
+		const struct solve_edge *edge = &problem->edge[i];
+		lanes open = {0};
+
+		for (unsigned g = 0; g < groups; g++) {
+			memcpy(&delay, &edge->delay_s[g * LANES], sizeof(delay));
+			open += lanes_if(delay < INFINITY, capacity[g], lanes_all(0));
+		}
+		open_per_s[i] = lanes_sum(open);
+		demand[i] = fmax(edge->demand_per_s, IDLE_SHARE * open_per_s[i]);
+	}
 }
 
-/* A row that sums to 1: what there is of it, else shares by capacity. */
+/* A row that sums to 1: what there is of it, else shares by capacity, of which so much is open. */
 static void row_start(const struct solve_problem *problem, unsigned i, const double *capacity_per_s,
-		      double *row)
+		      double open_per_s, double *row)
 {
 	const double *delay_s = problem->edge[i].delay_s;
-	double sum = 0, capacity = 0;
+	double sum = 0;
 
 	for (unsigned j = 0; j < problem->sites; j++) {
 		row[j] = delay_s[j] < INFINITY && row[j] > 0 && row[j] <= 2 ? row[j] : 0;
 		sum += row[j];
-		capacity += delay_s[j] < INFINITY ? capacity_per_s[j] : 0;
 	}
-	for (unsigned j = 0; j < problem->sites; j++) {
-		double start = sum > 0 ? row[j] / sum : capacity_per_s[j] / capacity;
-		row[j] = delay_s[j] < INFINITY ? start : 0;
-	}
+	const double *from = sum > 0 ? row : capacity_per_s;
+	double of_all = 1 / (sum > 0 ? sum : open_per_s);
+	for (unsigned j = 0; j < problem->sites; j++)
+		row[j] = delay_s[j] < INFINITY ? from[j] * of_all : 0;
 }
 
 static void loads(const struct solve_problem *problem, const double *demand, solve_row *x,
@@ -257,17 +266,17 @@ static double mean_delay_s(const struct solve_problem *problem, const double *de
 
 int solve(const struct solve_problem *problem, solve_row *x, struct solve_result *result)
 {
-	double demand[SOLVE_EDGES_MAX], load[SL_CANDIDATES_MAX], capacity[SL_CANDIDATES_MAX];
+	double demand[SOLVE_EDGES_MAX], open[SOLVE_EDGES_MAX];
+	double load[SL_CANDIDATES_MAX], capacity[SL_CANDIDATES_MAX];
 	struct queue_delay delay[SL_CANDIDATES_MAX];
 
 	if (!problem_valid(problem))
 		return -EINVAL;
 	for (unsigned j = 0; j < problem->sites; j++)
 		capacity[j] = queue_capacity_per_s(&problem->site[j].queue);
-	for (unsigned i = 0; i < problem->edges; i++) {
-		demand[i] = solve_demand_per_s(problem, i, capacity);
-		row_start(problem, i, capacity, x[i]);
-	}
+	solve_demands(problem, capacity, demand, open);
+	for (unsigned i = 0; i < problem->edges; i++)
+		row_start(problem, i, capacity, open[i], x[i]);
 	*result = (struct solve_result){0};
 	if (problem->edges == 0 || problem->sites == 0)
 		return 0;

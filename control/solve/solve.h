@@ -57,6 +57,6 @@ struct solve_result {
  */
 int solve(const struct solve_problem *problem, solve_row *x, struct solve_result *result);
 
-/* What is taken as an edge's demand: at least a millionth of the allowed capacity. */
-double solve_demand_per_s(const struct solve_problem *problem, unsigned edge,
-			  const double *capacity_per_s);
+/* What is taken as each edge's demand: at least a millionth of the capacity that is open to it. */
+void solve_demands(const struct solve_problem *problem, const double *capacity_per_s,
+		   double *demand, double *open_per_s);

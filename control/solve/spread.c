@@ -6,7 +6,7 @@
 
 #define PART 0.3
 #define TAU_LEAST_S 1e-9
-#define ROUNDS_MAX 20 /* where paths matter this is too few: then the spread is made smaller */
+#define ROUNDS_MAX 15 /* where paths matter this is too few: then the spread is made smaller */
 #define OFF 0.003     /* of a site's capacity: good enough */
 #define FAR -700.0    /* exp() of less is nothing */
 
@@ -70,6 +70,7 @@ static double describe(struct transport *t, const struct solve_problem *problem,
 	const struct queue *queue[SL_CANDIDATES_MAX];
 	struct queue_delay delay[SL_CANDIDATES_MAX];
 	double sum_s = 0, all_per_s = 0, arrivals_per_s[SL_CANDIDATES_MAX];
+	double open_per_s[SOLVE_EDGES_MAX];
 
 	t->edges = problem->edges;
 	t->sites = problem->sites;
@@ -78,11 +79,10 @@ static double describe(struct transport *t, const struct solve_problem *problem,
 	memset(&t->capacity, 0, sizeof(t->capacity));
 	for (unsigned j = 0; j < t->sites; j++)
 		t->capacity.of[j] = queue_capacity_per_s(&problem->site[j].queue);
-	for (unsigned i = 0; i < t->edges; i++) {
-		t->demand[i] = solve_demand_per_s(problem, i, t->capacity.of);
+	solve_demands(problem, t->capacity.of, t->demand, open_per_s);
+	for (unsigned i = 0; i < t->edges; i++)
 		for (unsigned j = 0; j < t->sites; j++)
 			t->load.of[j] += t->demand[i] * x[i][j];
-	}
 	for (unsigned j = 0; j < t->sites; j++) {
 		queue[j] = &problem->site[j].queue;
 		arrivals_per_s[j] = problem->site[j].background_per_s + t->load.of[j];
