@@ -45,10 +45,10 @@ sender() {
             answers router unauthenticated fc00:c::1 --count 1 &
         fi
         wait
-    } >"$LAB_DIR/refused"
+    } >"$LAB_DIR/refused" # a number of each, whose line ends may come later than another's number
     check_equal "$mode: no reflector answers another reflector's port$(
         [ "$mode" = unauthenticated ] || echo ", a wrong HMAC or an unauthenticated probe")" \
-        "$(sort "$LAB_DIR/refused" | uniq -c | xargs)" "$([ "$mode" = authenticated ] && echo 5 || echo 2) 0"
+        "$(tr -d '\n' <"$LAB_DIR/refused")" "$([ "$mode" = authenticated ] && echo 00000 || echo 00)"
     [ "$mode" = authenticated ] ||
         check_equal "$mode: a TWAMP Light sender's 14 bytes are answered" \
             "$(answers router "$mode" fc00:c::1 --bytes 14)$(answers edge "$mode" fc00:b::1 --bytes 14)" 55
