@@ -2,8 +2,9 @@
 /*
  * Eight doubles at once, by the compiler's vectors: for whatever the CPU has, with the same bits
  * everywhere, as the sums are taken in a fixed order and products are not fused
- * (-ffp-contract=off). LANES_CLONES compiles a function, with all that it inlines, for several
- * CPUs and takes the best at start.
+ * (-ffp-contract=off). In the solver they are, where the CPU can: edges of two kinds may differ in
+ * the last digits of a share, far below what a weight can tell. LANES_CLONES compiles a function,
+ * with all that it inlines, for several CPUs and takes the best at start.
  */
 #pragma once
 
