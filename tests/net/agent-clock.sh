@@ -19,6 +19,7 @@ logged() {
 test_lab
 lab_engine_up 8 8 8
 lab_stop agent-a
+check "without its agent it is silent" "$(lab_site_state a)" lab_wait 5 "" lab_site_is a silent
 set_clock +0
 lab_start agent-a a env LD_PRELOAD="$LAB_TOOLS/libclock.so" LAB_CLOCK="$LAB_DIR/clock" \
     "$LAB_BUILD/control/agent/suanlu-agent" -c "$LAB_DIR/agent-a.yaml"
