@@ -286,6 +286,35 @@ static void test_overload_by_capacity(void **state)
 	assert_true(fabs(world.x[0][2] - 800. / 1400) < 1e-3);
 }
 
+/*
+ * With many edges, each near to other sites: what is too much still goes by capacity, but for the
+ * marginals at the cap: up to s scv / (1 - cap)^2 = 360 s of QUEUE_OVERLOAD_S.
+ */
+static void test_overload_of_edges(void **state)
+{
+	(void)state;
+	for (unsigned round = 0; round < 100; round++) {
+		unsigned edges = 2 + (unsigned)uniform(0, 15), sites = 2 + (unsigned)uniform(0, 14);
+		double capacity = 0, load = 0;
+
+		world_random(edges, sites, 5); /* each edge at least 0.3 of that */
+		for (unsigned i = 0; i < edges; i++)
+			for (unsigned j = 0; j < sites; j++)
+				world.edge[i].delay_s[j] = uniform(0.0005, 0.05);
+		solve_world();
+		for (unsigned j = 0; j < sites; j++) {
+			capacity += queue_capacity_per_s(&world.site[j].queue);
+			load += load_of(j);
+		}
+		for (unsigned j = 0; j < sites; j++) {
+			double times = load_of(j) / queue_capacity_per_s(&world.site[j].queue);
+			if (!(fabs(times / (load / capacity) - 1) < 0.05))
+				fail_msg("site %u of %u, %u edges: %.3f x its capacity, all %.3f",
+					 j, sites, edges, times, load / capacity);
+		}
+	}
+}
+
 static void test_rows_without_choice(void **state)
 {
 	(void)state;
@@ -537,6 +566,7 @@ int main(void)
 		cmocka_unit_test(test_rfc_10054_example),
 		cmocka_unit_test(test_identical_sites),
 		cmocka_unit_test(test_overload_by_capacity),
+		cmocka_unit_test(test_overload_of_edges),
 		cmocka_unit_test(test_rows_without_choice),
 		cmocka_unit_test(test_flat_queues),
 		cmocka_unit_test(test_extreme_rates),
