@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "link.h"
 #include "clock.h"
+#include "link_send.h"
 #include "log.h"
 #include <errno.h>
 #include <stdio.h>
@@ -11,13 +12,6 @@
 
 #define BACKOFF_MIN_MS 10
 #define BACKOFF_MAX_MS 200
-
-union message {
-	struct sl_msg_header header;
-	struct sl_msg_service service;
-	struct sl_msg_ack ack;
-	char bytes[sizeof(struct sl_msg_service) + SL_CANDIDATES_MAX * sizeof(struct sl_candidate)];
-};
 
 static void connect_now(int fd, short what, void *argument);
 static void on_readable(int fd, short what, void *argument);
@@ -111,129 +105,14 @@ static unsigned dequeue(struct link *link)
 	return service;
 }
 
-static size_t build(const struct link *link, unsigned index, struct sl_msg_service *out)
-{
-	const struct config_service *service = &link->config->service[index];
-	size_t bytes = sizeof(*out) + service->sites * sizeof(out->candidate[0]);
-
-	memset(out, 0, bytes);
-	out->header = (struct sl_msg_header){SL_ROUTE_VERSION, SL_MSG_SERVICE, (uint32_t)bytes,
-					     link->generation + 1};
-	memcpy(out->service, service->name, SL_NAME_MAX);
-	out->ipv4 = service->ipv4;
-	out->ipv6 = service->ipv6;
-	out->port = service->port;
-	out->protocol = service->protocol;
-	out->affinity = (uint8_t)service->affinity;
-	out->idle_s = service->idle_s;
-	out->candidates = service->sites;
-	for (unsigned k = 0; k < service->sites; k++) {
-		const struct config_site *site = &link->config->site[service->site[k]];
-		const struct link_ways *ways = &link->ways[service->site[k]];
-
-		memcpy(out->candidate[k].site, site->name, SL_NAME_MAX);
-		out->candidate[k].weight = link->service[index].weight[k];
-		out->candidate[k].standby = link->service[index].standby[k];
-		out->candidate[k].wait_s = link->service[index].wait_s[k];
-		out->candidate[k].step_s = link->service[index].step_s[k];
-		memcpy(out->candidate[k].via, ways->via, sizeof(ways->via));
-		memcpy(out->candidate[k].second, ways->second, sizeof(ways->second));
-	}
-	return bytes;
-}
-
-/* 1: sent, 0: the socket is full (we are called again), -errno: the connection is lost. */
-static int send_message(struct link *link, const void *message, size_t bytes)
-{
-	ssize_t sent = send(link->fd, message, bytes, MSG_NOSIGNAL | MSG_DONTWAIT);
-
-	if (sent == (ssize_t)bytes) {
-		link->generation++;
-		link->sent++;
-		return 1;
-	}
-	if (sent < 0 && (errno == EAGAIN || errno == ENOBUFS || errno == EINTR)) {
-		event_add(link->writable, NULL);
-		return 0;
-	}
-	return sent < 0 ? -errno : -EMSGSIZE;
-}
-
-static int send_header(struct link *link, enum sl_msg_type type)
-{
-	struct sl_msg_header header = {SL_ROUTE_VERSION, (uint16_t)type, sizeof(header),
-				       link->generation + 1};
-
-	return send_message(link, &header, sizeof(header));
-}
-
-static int send_service(struct link *link, unsigned index)
-{
-	struct link_service *s = &link->service[index];
-	union message message;
-	int result = send_message(link, &message, build(link, index, &message.service));
-
-	if (result == 1) {
-		s->generation = link->generation;
-		s->unanswered = true;
-		s->again = false;
-		s->sent_cause = s->cause;
-		s->cause = (struct reaction_cause){};
-	}
-	return result;
-}
-
-static int send_node(struct link *link)
-{
-	struct sl_msg_node node = {
-		.header = {SL_ROUTE_VERSION, SL_MSG_NODE, sizeof(node), link->generation + 1},
-		.address = link->config->address,
-		.address4 = link->config->address4,
-		.sids = link->config->dataplane.sids,
-		.vnis = link->config->dataplane.vnis};
-	int result;
-
-	for (unsigned i = 0; i < node.sids; i++)
-		node.sid[i] = link->config->dataplane.sid[i];
-	for (unsigned i = 0; i < node.vnis; i++)
-		node.vni[i] = link->config->dataplane.vni[i];
-	result = send_message(link, &node, sizeof(node));
-	if (result == 1)
-		link->node = link->generation;
-	return result;
-}
-
 static int send_queue(struct link *link)
 {
 	while (link->queued > 0) {
-		int result = send_service(link, link->queue[link->first]);
+		int result = link_send_service(link, link->queue[link->first]);
 
 		if (result <= 0)
 			return result;
 		dequeue(link);
-	}
-	return 1;
-}
-
-/* Paths are few and change seldom: one look at all of them. */
-static int send_paths(struct link *link)
-{
-	for (unsigned i = 0; i < link->paths; i++) {
-		struct link_path *path = &link->path[i];
-		struct sl_msg_path message = path->message;
-		int result;
-
-		if (!path->pending)
-			continue;
-		message.header = (struct sl_msg_header){SL_ROUTE_VERSION,
-							path->ended ? SL_MSG_PATH_END : SL_MSG_PATH,
-							sizeof(message), link->generation + 1};
-		result = send_message(link, &message, sizeof(message));
-		if (result <= 0)
-			return result;
-		path->pending = false;
-		if (path->ended)
-			link->path[i--] = link->path[--link->paths];
 	}
 	return 1;
 }
@@ -243,19 +122,19 @@ static void flush(struct link *link)
 	int result = 1;
 
 	if (link->phase == LINK_HELLO) {
-		result = send_header(link, SL_MSG_HELLO);
+		result = link_send_header(link, SL_MSG_HELLO);
 		link->phase = result == 1 ? LINK_NODE : LINK_HELLO;
 	}
 	if (result == 1 && link->phase == LINK_NODE) {
-		result = send_node(link);
+		result = link_send_node(link);
 		link->phase = result == 1 ? LINK_FILLING : LINK_NODE;
 	}
 	if (result == 1 && link->phase != LINK_DOWN)
-		result = send_paths(link);
+		result = link_send_paths(link);
 	if (result == 1 && link->phase != LINK_DOWN)
 		result = send_queue(link);
 	if (result == 1 && link->phase == LINK_FILLING) {
-		result = send_header(link, SL_MSG_SYNC);
+		result = link_send_header(link, SL_MSG_SYNC);
 		link->phase = result == 1 ? LINK_UP : LINK_FILLING;
 	}
 	if (result < 0)
@@ -395,7 +274,7 @@ static int take_ack(struct link *link, const struct sl_msg_ack *ack)
 	return take_service_ack(link, ack);
 }
 
-static int take(struct link *link, const union message *message, size_t bytes)
+static int take(struct link *link, const union link_message *message, size_t bytes)
 {
 	if (bytes < sizeof(message->header) || message->header.bytes != bytes ||
 	    message->header.version != SL_ROUTE_VERSION || message->header.type != SL_MSG_ACK ||
@@ -406,7 +285,7 @@ static int take(struct link *link, const union message *message, size_t bytes)
 
 void link_take(struct link *link)
 {
-	union message message;
+	union link_message message;
 	bool any = false;
 
 	while (link->phase != LINK_DOWN) {
