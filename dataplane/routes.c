@@ -2,6 +2,7 @@
 #include "routes.h"
 #include "alive.h"
 #include "route_check.h"
+#include "service_index.h"
 #include "slots.h"
 
 #include <rte_errno.h>
@@ -60,90 +61,15 @@ static void member_set(struct routes *routes, unsigned slot, struct member membe
 
 /* --- services --- */
 
-static void classify_add(struct classify_entry *entry, const struct service *service, int family)
-{
-	*entry = (struct classify_entry){
-		.port = service->port,
-		.protocol = service->protocol,
-		.family = family,
-		.service = service->slot,
-	};
-	if (family == 4)
-		memcpy(entry->address, &service->ipv4, sizeof(service->ipv4));
-	else
-		memcpy(entry->address, &service->ipv6, sizeof(service->ipv6));
-}
-
-static int address_order(const void *a, const void *b)
-{
-	const struct classify_entry *one = a, *two = b;
-
-	if (one->family != two->family)
-		return one->family - two->family;
-	return memcmp(one->address, two->address, sizeof(one->address));
-}
-
-/* ICMP to a service's address has no port: one entry for each address, whichever service it is. */
-static unsigned classify_add_icmp(struct classify_entry *entry, unsigned entries)
-{
-	struct classify_entry *icmp = entry + entries;
-	unsigned n = 0;
-
-	memcpy(icmp, entry, entries * sizeof(*icmp));
-	qsort(icmp, entries, sizeof(*icmp), address_order);
-	for (unsigned i = 0; i < entries; i++) {
-		if (n && address_order(&icmp[i], &icmp[n - 1]) == 0)
-			continue;
-		icmp[n] = icmp[i];
-		icmp[n].port = 0;
-		icmp[n].protocol = icmp[n].family == 4 ? IPPROTO_ICMP : IPPROTO_ICMPV6;
-		n++;
-	}
-	return n;
-}
-
 static bool classify_rebuild(struct routes *routes)
 {
-	struct classify_entry *entry = calloc(4 * SL_SERVICES_MAX, sizeof(*entry));
-	struct classify *table, *old = routes->classify;
-	unsigned n = 0;
+	struct classify *table = service_index_build(routes->service), *old = routes->classify;
 
-	if (!entry)
-		return false;
-	for (unsigned i = 0; i < SL_SERVICES_MAX; i++) {
-		const struct service *service = routes->service[i];
-		if (service && service->ipv4.s_addr)
-			classify_add(&entry[n++], service, 4);
-		if (service && !IN6_IS_ADDR_UNSPECIFIED(&service->ipv6))
-			classify_add(&entry[n++], service, 6);
-	}
-	n += classify_add_icmp(entry, n);
-	table = classify_build(entry, n);
-	free(entry);
 	if (!table)
 		return false;
 	__atomic_store_n(&routes->classify, table, __ATOMIC_RELEASE);
 	retire(routes, old, true);
 	return true;
-}
-
-/* Slot of another service that has one of the addresses with this protocol and port, or -1. */
-static int holder(const struct routes *routes, const struct service *service)
-{
-	for (int family = 4; family <= 6; family += 2) {
-		struct classify_entry entry;
-		struct flow_key key = {0};
-		uint16_t slot;
-		classify_add(&entry, service, family);
-		memcpy(key.destination, entry.address, sizeof(key.destination));
-		key.destination_port = entry.port;
-		key.protocol = entry.protocol;
-		key.family = family;
-		slot = classify_lookup(routes->classify, &key);
-		if (slot != CLASSIFY_NONE && slot != service->slot)
-			return slot;
-	}
-	return -1;
 }
 
 static bool same_key(const struct service *a, const struct service *b)
@@ -302,7 +228,7 @@ static bool make_room(struct routes *routes, const struct service *service)
 {
 	int slot;
 
-	while ((slot = holder(routes, service)) >= 0) {
+	while ((slot = service_index_holder(routes->classify, service)) >= 0) {
 		if (routes->service[slot]->named)
 			return false;
 		service_remove(routes, slot);
