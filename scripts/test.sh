@@ -85,6 +85,10 @@ net_test() {
         echo "not ok $name: ended with status $status" | tee -a "$log"
         not_ok=1
     fi
+    if grep -qE '(Address|Leak)Sanitizer|runtime error:' "$log" && [ "$not_ok" = 0 ]; then
+        echo "not ok $name: sanitizers are silent about commands" | tee -a "$log"
+        not_ok=1
+    fi
     count "$(grep -c '^ok ' "$log" || true)" "$not_ok"
     if [ "$not_ok" != 0 ]; then
         while read -r line; do

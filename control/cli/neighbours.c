@@ -22,24 +22,7 @@ static long since_s(const struct sl_target_state *target)
 	return target->changes ? (long)now.tv_sec - (long)target->changed_s : -1;
 }
 
-static void print_row(struct table *table, const struct sl_target_state *target)
-{
-	char way[256];
-
-	via_text(&target->via, way, sizeof(way));
-	table_cell(table, "%s", way);
-	table_cell(table, "%s", target->resolved ? "yes" : "no");
-	table_cell(table, "%u", target->mtu_bytes);
-	table_cell(table, "%u", target->references);
-	table_cell(table, "%u", target->changes);
-	if (target->changes)
-		table_cell(table, "%ld s", since_s(target));
-	else
-		table_cell(table, "-");
-	table_cell(table, "%.*s", (int)sizeof(target->next_hop), target->next_hop);
-}
-
-static json_t *json_row(const struct sl_target_state *target)
+static json_t *row(const struct sl_target_state *target)
 {
 	char way[256], next_hop[sizeof(target->next_hop) + 1] = {0};
 
@@ -51,8 +34,7 @@ static json_t *json_row(const struct sl_target_state *target)
 			 "since_s", (json_int_t)since_s(target), "next_hop", next_hop);
 }
 
-/* Every target, into the table and the list. */
-static int collect(int fd, struct table *table, json_t *list, struct ask_error *error)
+static int collect(int fd, json_t *list, struct ask_error *error)
 {
 	struct sl_msg_targets *answer = malloc(ANSWER_BYTES);
 	uint32_t seen = 0, total = 0;
@@ -70,10 +52,8 @@ static int collect(int fd, struct table *table, json_t *list, struct ask_error *
 				 "suanlu-dataplane's answer is cut short, or of another version");
 			break;
 		}
-		for (uint32_t i = 0; i < answer->targets; i++) {
-			print_row(table, &answer->target[i]);
-			json_array_append_new(list, json_row(&answer->target[i]));
-		}
+		for (uint32_t i = 0; i < answer->targets; i++)
+			json_array_append_new(list, row(&answer->target[i]));
 		total = answer->total;
 		seen += answer->targets;
 		if (seen >= total || answer->targets == 0) {
@@ -85,34 +65,54 @@ static int collect(int fd, struct table *table, json_t *list, struct ask_error *
 	return status;
 }
 
-int neighbours_show(const struct cli *cli, bool json)
+static void print(const json_t *list)
 {
 	static const char *const header[] = {"WAY",	 "RESOLVED", ">MTU bytes", ">MEMBERS",
 					     ">CHANGES", ">SINCE",   "NEXT HOP",   NULL};
+	struct table table;
+	json_t *one;
+	size_t i;
+
+	table_init(&table, header);
+	json_array_foreach (list, i, one) {
+		json_int_t since_s = json_integer_value(json_object_get(one, "since_s"));
+
+		table_text(&table, one, "way");
+		table_cell(&table, json_is_true(json_object_get(one, "resolved")) ? "yes" : "no");
+		table_number(&table, one, "mtu_bytes", 1, 0);
+		table_number(&table, one, "references", 1, 0);
+		table_number(&table, one, "changes", 1, 0);
+		if (since_s < 0)
+			table_cell(&table, "-");
+		else
+			table_cell(&table, "%" JSON_INTEGER_FORMAT " s", since_s);
+		table_text(&table, one, "next_hop");
+	}
+	table_print(&table);
+}
+
+int neighbours_show(const struct cli *cli, bool json)
+{
 	struct sl_msg_header question = {.version = SL_ROUTE_VERSION,
 					 .type = SL_MSG_STATE,
 					 .bytes = sizeof(question),
 					 .generation = 1};
 	struct ask_error error;
-	struct table table;
 
 	int fd = ask_dataplane(cli->run_dir, &error);
 	if (fd < 0)
 		return cli_fail("%s", error.text);
-	json_t *list = json_array();
-	table_init(&table, header);
+	json_t *all = json_pack("{s[]}", "neighbours"), *list = json_object_get(all, "neighbours");
 	int status = ask_send(fd, &question, sizeof(question), &error);
 	if (status == 0)
-		status = collect(fd, &table, list, &error);
+		status = collect(fd, list, &error);
 	close(fd);
 	if (status == 0 && json) {
-		json_t *all = json_pack("{sO}", "neighbours", list);
 		json_dumpf(all, stdout, JSON_INDENT(2));
 		putchar('\n');
-		json_decref(all);
 	} else if (status == 0) {
-		table_print(&table);
+		print(list);
 	}
-	json_decref(list);
+	json_decref(all);
 	return status == 0 ? 0 : cli_fail("%s", error.text);
 }
