@@ -62,16 +62,26 @@ void result_table_row(FILE *out, const struct result *result)
 		(unsigned long)result->again, (unsigned long)result->requests, result->utilisation);
 }
 
+/* JSON knows no NaN: of no requests there is no mean. */
+static void json_ms(FILE *out, const char *name, double time_s)
+{
+	if (isfinite(time_s))
+		fprintf(out, "\"%s\": %.4f, ", name, 1e3 * time_s);
+	else
+		fprintf(out, "\"%s\": null, ", name);
+}
+
 void result_json(FILE *out, const struct result *result, const char *indent)
 {
+	fprintf(out, "%s{\"scenario\": \"%s\", \"policy\": \"%s\", \"interval_ms\": %g, ", indent,
+		result->scenario, result->policy, 1e3 * result->interval_s);
+	json_ms(out, "mean_ms", result_mean_s(result));
+	json_ms(out, "p50_ms", result_quantile_s(result, 0.5));
+	json_ms(out, "p99_ms", result_quantile_s(result, 0.99));
+	json_ms(out, "p999_ms", result_quantile_s(result, 0.999));
 	fprintf(out,
-		"%s{\"scenario\": \"%s\", \"policy\": \"%s\", \"interval_ms\": %g, \"mean_ms\": "
-		"%.4f, "
-		"\"p50_ms\": %.4f, \"p99_ms\": %.4f, \"p999_ms\": %.4f, \"churn_per_s\": %.5f, "
-		"\"again\": %lu, \"requests\": %lu, \"utilisation\": %.4f}",
-		indent, result->scenario, result->policy, 1e3 * result->interval_s,
-		1e3 * result_mean_s(result), 1e3 * result_quantile_s(result, 0.5),
-		1e3 * result_quantile_s(result, 0.99), 1e3 * result_quantile_s(result, 0.999),
+		"\"churn_per_s\": %.5f, \"again\": %lu, \"requests\": %lu, \"unanswered\": %lu, "
+		"\"utilisation\": %.4f}",
 		result_churn(result), (unsigned long)result->again, (unsigned long)result->requests,
-		result->utilisation);
+		(unsigned long)result->unanswered, result->utilisation);
 }

@@ -16,6 +16,7 @@ struct result {
 	const char *scenario, *policy;
 	double interval_s;
 	uint64_t requests, again; /* again: asked once more, after a site died */
+	uint64_t unanswered;	  /* of requests: when the run ended */
 	double sum_s;
 	double path_s, work_s; /* parts of the sum: path delay, work; the rest is waiting */
 	uint64_t bin[RESULT_BINS];

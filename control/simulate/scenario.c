@@ -373,6 +373,9 @@ int scenario_load(const char *file, struct scenario **out, struct config_error *
 		scenario_free(scenario);
 	else
 		*out = scenario;
+	for (unsigned i = 0; result == 0 && i < scenario->edges; i++)
+		for (unsigned j = 0; j < scenario->sites; j++)
+			scenario->longest_s = fmax(scenario->longest_s, scenario->delay_s[i][j]);
 	return result;
 }
 
@@ -421,5 +424,6 @@ double scenario_valid_for_s(const struct scenario *scenario)
 
 	if (scenario->telemetry.valid_for_s > 0)
 		return scenario->telemetry.valid_for_s;
-	return fmin(5 * interval_s, fmax(0.5, 2.5 * interval_s));
+	return scenario->longest_s + scenario->telemetry.delay_s +
+	       fmin(5 * interval_s, fmax(0.5, 2.5 * interval_s));
 }

@@ -42,8 +42,8 @@
  *	  interval_ms: 100
  *	  delay_ms: 0              # on top of the path's
  *	  loss: 0                  # 0..1, of each report to each edge
- *	  valid_for_ms: 0          # 0: five intervals, or less of them when they are long:
- *	                           # min(5 I, max(500, 2.5 I))
+ *	  valid_for_ms: 0          # 0: five intervals, or less of them when they are long, on
+ *	                           # top of the longest path: min(5 I, max(500, 2.5 I))
  *	  demand_ms: 50            # edges count demand, and tell each other, this often
  *	  solve_gap_ms: 0          # reports that come so soon after a solution wait for the
  *	                           # next; 0 as in the product: each is solved at once
@@ -133,6 +133,7 @@ struct scenario {
 	struct scenario_trace *trace;
 	unsigned traces;
 	double delay_s[SCENARIO_EDGES_MAX][SCENARIO_SITES_MAX]; /* one way */
+	double longest_s;					/* of them */
 	char notes[1024]; /* what was left out or put right, for people; empty: nothing */
 };
 

@@ -9,6 +9,7 @@
 #define PROGRESS_EVENTS 0xffff
 #define SECOND_S 1.0
 #define DRAIN_DURATIONS 4 /* no longer than that for what waits at the end */
+#define UNBORN_S -1.0	  /* of a request that is free */
 #define CHURN_LEAST 20	  /* requests of an edge in a second, to say anything */
 
 static void push(struct world *world, double at_s, enum event_kind kind, uint32_t index)
@@ -34,8 +35,10 @@ static uint32_t take_request(struct world *world)
 			return WORLD_NONE;
 		}
 		world->request = grown;
-		for (uint32_t i = world->requests; i < room; i++)
+		for (uint32_t i = world->requests; i < room; i++) {
 			world->request[i].next = i + 1 < room ? i + 1 : WORLD_NONE;
+			world->request[i].born_s = UNBORN_S;
+		}
 		index = world->requests;
 		world->requests = room;
 	}
@@ -219,6 +222,7 @@ static void done(struct world *world, uint32_t index)
 		result_add(world->result, world->now_s - request->born_s);
 	occupy(world, site, -1);
 	world->outstanding--;
+	request->born_s = UNBORN_S;
 	request->next = world->free_request;
 	world->free_request = index;
 	if (site->queued > 0) {
@@ -455,6 +459,18 @@ static void run(struct world *world, void (*progress)(void *, double), void *arg
 	}
 }
 
+/* Who waits still has waited so long at least: left out, a policy would look better the worse it
+ * is. */
+static void count_unanswered(struct world *world)
+{
+	for (uint32_t i = 0; i < world->requests; i++) {
+		if (world->request[i].born_s < world->scenario->warmup_s)
+			continue;
+		result_add(world->result, world->now_s - world->request[i].born_s);
+		world->result->unanswered++;
+	}
+}
+
 static double clock_s(void)
 {
 	struct timespec now;
@@ -495,8 +511,10 @@ int world_run(const struct scenario *scenario, const struct policy *policy, stru
 	world->end_s = scenario->warmup_s + scenario->duration_s;
 	start(world);
 	failed = policy->open ? policy->open(world) : 0;
-	if (failed == 0)
+	if (failed == 0) {
 		run(world, progress, argument);
+		count_unanswered(world);
+	}
 	if (failed == 0 && policy->close)
 		policy->close(world);
 	summarise(world, began_s);
