@@ -359,7 +359,7 @@ static int fill(struct config_reader *reader, struct config *config)
 {
 	int result;
 
-	config->interval_ms = 50;
+	config->interval_ms = 20;
 	config->dataplane.pins = 1000000;
 	config->dataplane.huge_pages = true;
 	config->probes = (struct config_probes)CONFIG_PROBES_DEFAULT;

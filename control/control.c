@@ -219,7 +219,7 @@ static void on_interval(int fd, short what, void *argument)
 	(void)what;
 	demand_sample(&control->demand, now_s);
 	ways_update(&control->ways, paths_refresh(&control->paths), now_s);
-	demand_publish(&control->demand);
+	demand_publish(&control->demand, now_s);
 	for (unsigned i = 0; i < control->config->sites; i++)
 		log_site(control, i, now_s);
 	ingest_watch_clock(&control->ingest);

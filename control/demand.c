@@ -3,14 +3,19 @@
 #include "address.h"
 #include "log.h"
 #include <errno.h>
+#include <math.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define ELAPSED_MIN_S 0.001
-#define VALID_INTERVALS 10
-#define FLOWS_BYTES 26 /* two totals and tags, beside the name */
+#define VALID_TIMES 10 /* what one report comes after another */
+#define WHOLE_S 0.2    /* between, only what changed is told */
+#define RATE_WORTH 0.01
+#define DATAGRAMS_PER_S 2000 /* of all edges together, that each of them has to verify */
+#define ENTRY_BYTES 32	     /* of a service or a path, beside names and flows */
+#define FLOWS_BYTES 26	     /* two totals and tags, beside the name */
 #define FLOWS_BYTES_MAX 1100
 
 static int refuse(struct config_error *error, int code, const char *what, const char *why)
@@ -52,7 +57,9 @@ static int open_publisher(struct demand *demand, const struct key *key, struct b
 		return refuse(error, result, "demand", sl_publisher_error(NULL));
 	demand->report = calloc(config->services + 1, sizeof(*demand->report));
 	demand->path = calloc(config->sites + config->transits + 1, sizeof(*demand->path));
-	if (!demand->report || !demand->path)
+	demand->told = calloc(config->services + 1, sizeof(*demand->told));
+	demand->told_closed = calloc(config->sites + 1, sizeof(*demand->told_closed));
+	if (!demand->report || !demand->path || !demand->told || !demand->told_closed)
 		return refuse(error, -ENOMEM, "demand", "no memory");
 	result = bus ? publisher_use_bus(demand->publisher, bus, SUBJECT_EDGE, config->node) : 0;
 	if (result < 0)
@@ -91,6 +98,8 @@ int demand_open(struct demand *demand, struct state *state, const struct key *ke
 void demand_close(struct demand *demand)
 {
 	sl_publisher_close(demand->publisher);
+	free(demand->told_closed);
+	free(demand->told);
 	free(demand->path);
 	free(demand->report);
 	free(demand->counted);
@@ -195,11 +204,11 @@ void demand_sample(struct demand *demand, double now_s)
 }
 
 /* Sites that got flows, as many as fit beside each other into a datagram. */
-static size_t tell_flows(struct demand *demand, unsigned service)
+static size_t tell_flows(struct demand *demand, unsigned service, size_t *bytes)
 {
 	const struct config_service *s = &demand->config->service[service];
 	unsigned first = demand->counters.first[service];
-	size_t told = 0, bytes = 0;
+	size_t told = 0, more = 0;
 
 	for (unsigned k = 0; k < s->sites; k++) {
 		const char *site = demand->config->site[s->site[k]].name;
@@ -207,51 +216,87 @@ static size_t tell_flows(struct demand *demand, unsigned service)
 
 		if (sent == 0 || !demand->counted[first + k])
 			continue;
-		bytes += strlen(site) + FLOWS_BYTES;
-		if (bytes > FLOWS_BYTES_MAX)
+		if (more + strlen(site) + FLOWS_BYTES > FLOWS_BYTES_MAX)
 			break;
+		more += strlen(site) + FLOWS_BYTES;
 		/* Pins may be older than the counters: then more close than were sent. */
 		uint64_t closed = demand->closed[first + k];
 		demand->flows[first + told++] =
 			(struct sl_site_flows){site, sent, closed < sent ? closed : sent};
 	}
+	*bytes += more;
 	return told;
 }
 
-void demand_publish(struct demand *demand)
+/* Totals rise, so of what was told of a service before nothing is missed. */
+static bool service_news(struct demand *demand, unsigned service)
+{
+	const struct state_service *s = &demand->state->service[service];
+	struct demand_told *told = &demand->told[service];
+	struct demand_told now = {.per_s = s->demand_per_s};
+
+	for (unsigned k = 0; k < demand->config->service[service].sites; k++) {
+		now.sent += demand->total[demand->counters.first[service] + k];
+		now.closed += demand->closed[demand->counters.first[service] + k];
+	}
+	if (now.sent == told->sent && now.closed == told->closed &&
+	    fabs(now.per_s - told->per_s) <= RATE_WORTH * told->per_s)
+		return false;
+	*told = now;
+	return true;
+}
+
+static size_t tell_services(struct demand *demand, bool whole, size_t *bytes)
 {
 	const struct config *config = demand->config;
-	uint32_t valid_ms = config->interval_ms * VALID_INTERVALS;
-	struct sl_report report = {.valid_for_ms = valid_ms > 500 ? valid_ms : 500,
-				   .demand = demand->report,
-				   .demands = config->services,
-				   .path = demand->path};
-	int result;
+	size_t told = 0;
 
-	if (!demand->publisher)
-		return;
-	for (unsigned i = 0; i < config->services; i++)
-		demand->report[i] = (struct sl_demand){
+	for (unsigned i = 0; i < config->services; i++) {
+		if (!service_news(demand, i) && !whole)
+			continue;
+		demand->report[told++] = (struct sl_demand){
 			.service = config->service[i].name,
 			.new_flows_per_s = demand->state->service[i].demand_per_s,
 			.new_flows = demand->state->service[i].flows,
 			.site = &demand->flows[demand->counters.first[i]],
-			.sites = tell_flows(demand, i),
+			.sites = tell_flows(demand, i, bytes),
 		};
-	/* A site that is cut off from here gets nothing from here, as one that is drained. */
-	for (unsigned i = 0; i < config->sites; i++)
-		demand->path[report.paths++] =
-			(struct sl_path){.site = config->site[i].name,
-					 .delay_s = demand->state->site[i].delay_s,
-					 .drained = demand->state->site[i].drained ||
-						    demand->state->site[i].path_dead,
-					 .link_s = demand->state->site[i].link_s};
-	for (unsigned i = 0; i < config->transits; i++)
-		demand->path[report.paths++] =
-			(struct sl_path){.site = config->transit[i].name,
-					 .link_s = demand->state->transit[i].link_s,
-					 .delay_s = demand->state->transit[i].link_s};
-	result = sl_publish(demand->publisher, &report);
+		*bytes += strlen(config->service[i].name) + ENTRY_BYTES;
+	}
+	return told;
+}
+
+/* A site that is cut off from here gets nothing from here, as one that is drained. */
+static size_t tell_paths(struct demand *demand, bool whole, size_t *bytes)
+{
+	const struct config *config = demand->config;
+	size_t told = 0;
+
+	for (unsigned i = 0; i < config->sites; i++) {
+		const struct state_site *site = &demand->state->site[i];
+		bool closed = site->drained || site->path_dead;
+
+		if (!whole && closed == demand->told_closed[i])
+			continue;
+		demand->told_closed[i] = closed;
+		demand->path[told++] = (struct sl_path){.site = config->site[i].name,
+							.delay_s = site->delay_s,
+							.drained = closed,
+							.link_s = site->link_s};
+		*bytes += strlen(config->site[i].name) + ENTRY_BYTES;
+	}
+	for (unsigned i = 0; whole && i < config->transits; i++) {
+		double link_s = demand->state->transit[i].link_s;
+
+		demand->path[told++] = (struct sl_path){
+			.site = config->transit[i].name, .link_s = link_s, .delay_s = link_s};
+		*bytes += strlen(config->transit[i].name) + ENTRY_BYTES;
+	}
+	return told;
+}
+
+static void note_published(struct demand *demand, int result)
+{
 	if (result == -ENOTCONN) /* the bus tells that itself */
 		return;
 	if (result < 0 && !demand->publish_failed)
@@ -260,4 +305,27 @@ void demand_publish(struct demand *demand)
 	if (result == 0 && demand->publish_failed)
 		log_info("every edge is told demand again");
 	demand->publish_failed = result < 0;
+}
+
+void demand_publish(struct demand *demand, double now_s)
+{
+	bool whole = now_s >= demand->whole_s;
+	size_t bytes = 0;
+	double gap_s, usual_s = demand->config->interval_ms / 1e3;
+	struct sl_report report = {.demand = demand->report, .path = demand->path};
+
+	if (!demand->publisher || now_s < demand->publish_s)
+		return;
+	report.demands = tell_services(demand, whole, &bytes);
+	report.paths = tell_paths(demand, whole, &bytes);
+	if (whole)
+		demand->whole_s = now_s + WHOLE_S - usual_s / 2;
+	else if (report.demands + report.paths == 0)
+		return;
+	gap_s = (double)demand->config->edges * (double)(1 + bytes / FLOWS_BYTES_MAX) /
+		DATAGRAMS_PER_S;
+	demand->publish_s = gap_s > usual_s ? now_s + gap_s - usual_s / 2 : 0;
+	report.valid_for_ms =
+		(uint32_t)(1e3 * fmin(fmax(VALID_TIMES * fmax(gap_s, usual_s), 0.5), 60));
+	note_published(demand, sl_publish(demand->publisher, &report));
 }

@@ -10,6 +10,12 @@
 #include "state.h"
 #include "telemetry/publisher.h"
 
+/* Of a service, what other edges heard last. */
+struct demand_told {
+	uint64_t sent, closed; /* of all members */
+	double per_s;
+};
+
 struct demand {
 	const struct config *config;
 	struct state *state;
@@ -25,7 +31,11 @@ struct demand {
 	struct sl_demand *report;
 	struct sl_site_flows *flows; /* by member */
 	struct sl_path *path;
-	bool publish_failed; /* told */
+	struct demand_told *told; /* by service */
+	bool *told_closed;	  /* by site */
+	double whole_s;		  /* when all is to be told again */
+	double publish_s;	  /* nothing before */
+	bool publish_failed;	  /* told */
 };
 
 /* `key` signs what the other edges are told; not looked at if there are none. `bus`: NULL, or one
@@ -40,5 +50,9 @@ void demand_sample(struct demand *demand, double now_s);
 /* What was sent since then, into the state: called before routes of this service are updated. */
 void demand_peek(struct demand *demand, unsigned service);
 
-/* Tells the other edges, if there are any. */
-void demand_publish(struct demand *demand);
+/*
+ * Tells the other edges, if there are any, what changed, and now and then all. Called once an
+ * interval; seldomer than that if it is so much, or so many edges, that they had to verify too
+ * much.
+ */
+void demand_publish(struct demand *demand, double now_s);

@@ -367,7 +367,7 @@ int scenario_load(const char *file, struct scenario **out, struct config_error *
 	scenario->work.context_s = 0.25e-3;
 	scenario->work.generated_s = 20e-3;
 	scenario->telemetry.interval_s = 0.1;
-	scenario->telemetry.demand_s = 0.05;
+	scenario->telemetry.demand_s = 0.02;
 	int result = load(scenario, file, error);
 	if (result < 0)
 		scenario_free(scenario);

@@ -44,7 +44,7 @@
  *	  loss: 0                  # 0..1, of each report to each edge
  *	  valid_for_ms: 0          # 0: five intervals, or less of them when they are long, on
  *	                           # top of the longest path: min(5 I, max(500, 2.5 I))
- *	  demand_ms: 50            # edges count demand, and tell each other, this often
+ *	  demand_ms: 20            # edges count demand, and tell each other, this often
  *	  solve_gap_ms: 0          # reports that come so soon after a solution wait for the
  *	                           # next; 0 as in the product: each is solved at once
  *	events:

@@ -151,7 +151,7 @@ struct config {
 	struct sockaddr_storage telemetry_listen; /* UDP; ss_family 0: none */
 	struct sl_bus bus;			  /* no servers: none */
 	struct sockaddr_storage metrics_listen;	  /* TCP, HTTP; ss_family 0: none */
-	uint32_t interval_ms;			  /* solve and demand reports, default 50 */
+	uint32_t interval_ms;			  /* solve and demand reports, default 20 */
 	struct config_site *site;
 	unsigned sites;
 	struct config_service *service;

@@ -223,7 +223,7 @@ static void test_least(void **state)
 	assert_null(c->key_file);
 	assert_null(c->user);
 	assert_int_equal(c->steering, CONFIG_STEERING_OPTIMAL);
-	assert_int_equal(c->interval_ms, 50);
+	assert_int_equal(c->interval_ms, 20);
 	assert_int_equal(c->dataplane.pins, 1000000);
 	assert_int_equal(c->dataplane.cores, 0);
 	assert_false(c->dataplane.busy_poll);

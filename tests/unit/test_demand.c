@@ -44,6 +44,7 @@ static struct demand demand;
 static struct sl_counters *map;
 static double now_s;
 static int receiver;
+static struct verify *verify;
 
 static size_t file_bytes(void)
 {
@@ -97,6 +98,8 @@ static int set_up(void **unused)
 	assert_int_equal(bind(receiver, (struct sockaddr *)address, bytes), 0);
 	assert_int_equal(getsockname(receiver, (struct sockaddr *)address, &bytes), 0);
 	now_s = 1000;
+	assert_int_equal(verify_open(&verify, &other), 0);
+	assert_int_equal(verify_add(verify, own.public, 7, NULL), 0);
 	return state_open(&state, &config) < 0 ||
 	       demand_open(&demand, &state, &own, NULL, &error) < 0;
 }
@@ -106,9 +109,27 @@ static int tear_down(void **unused)
 	(void)unused;
 	demand_close(&demand);
 	state_close(&state);
+	verify_close(verify);
 	close(receiver);
 	remove_file();
 	return 0;
+}
+
+/* The next datagram at the other edge; NULL: there is none. */
+static Suanlu__Report *heard(void)
+{
+	uint8_t data[2048];
+	Suanlu__Report *report;
+	unsigned sender;
+	int64_t ahead_us;
+	ssize_t bytes = recv(receiver, data, sizeof(data), 0);
+
+	if (bytes < 0)
+		return NULL;
+	assert_int_equal(verify_datagram(verify, data, (size_t)bytes, clock_unix_us(), &report,
+					 &sender, &ahead_us),
+			 VERIFY_ACCEPTED);
+	return report;
 }
 
 /* `flows` of each member in each of `samples` intervals of 50 ms. */
@@ -167,11 +188,7 @@ static void keeps_rates_over_restarts(void **unused)
 static void tells_flows_by_site(void **unused)
 {
 	struct flows *flows = &state.service[0].member[1].flows;
-	uint8_t data[2048];
 	Suanlu__Report *report;
-	struct verify *verify;
-	unsigned sender;
-	int64_t ahead_us;
 
 	(void)unused;
 	make_file();
@@ -184,21 +201,14 @@ static void tells_flows_by_site(void **unused)
 	assert_true(flows->open == 15);
 	map->worker[0].member[1].closed_flows += 60; /* pins that are older than the counters */
 	pass(1, (uint64_t[]){0, 0, 0});
-	demand_publish(&demand);
-	ssize_t bytes = recv(receiver, data, sizeof(data), 0);
-	assert_true(bytes > 0);
-	assert_int_equal(verify_open(&verify, &other), 0);
-	assert_int_equal(verify_add(verify, own.public, 7, NULL), 0);
-	assert_int_equal(verify_datagram(verify, data, (size_t)bytes, clock_unix_us(), &report,
-					 &sender, &ahead_us),
-			 VERIFY_ACCEPTED);
+	demand_publish(&demand, now_s);
+	report = heard();
 	assert_int_equal(report->demand[0]->n_site, 1);
 	assert_string_equal(report->demand[0]->site[0]->site, "b");
 	assert_int_equal(report->demand[0]->site[0]->sent, 60);
 	assert_int_equal(report->demand[0]->site[0]->closed, 60);
 	assert_int_equal(report->demand[1]->n_site, 0);
 	unpack_release(report);
-	verify_close(verify);
 }
 
 static void knows_what_is_not_counted_yet(void **unused)
@@ -237,25 +247,14 @@ static void ignores_a_sample_without_time(void **unused)
 
 static void tells_other_edges(void **unused)
 {
-	uint8_t data[2048];
-	struct verify *verify;
 	Suanlu__Report *report;
-	unsigned sender;
-	int64_t ahead_us;
-	ssize_t bytes;
 
 	(void)unused;
 	state.service[0].demand_per_s = 123;
 	state.service[0].flows = 4567;
 	state.site[1].drained = true;
-	demand_publish(&demand);
-	bytes = recv(receiver, data, sizeof(data), 0);
-	assert_true(bytes > 0);
-	assert_int_equal(verify_open(&verify, &other), 0);
-	assert_int_equal(verify_add(verify, own.public, 7, NULL), 0);
-	assert_int_equal(verify_datagram(verify, data, (size_t)bytes, clock_unix_us(), &report,
-					 &sender, &ahead_us),
-			 VERIFY_ACCEPTED);
+	demand_publish(&demand, now_s);
+	report = heard();
 	assert_int_equal(report->n_load, 0);
 	assert_int_equal(report->n_demand, 2);
 	assert_string_equal(report->demand[0]->service, "infer");
@@ -267,7 +266,66 @@ static void tells_other_edges(void **unused)
 	assert_true(report->path[1]->delay_s == 0.008 && report->path[1]->drained);
 	assert_int_equal(report->valid_for_ms, 500);
 	unpack_release(report);
-	verify_close(verify);
+}
+
+/* The services and paths in what is told when so much time has passed; -1, -1: nothing is. */
+static void assert_told(double elapsed_s, int services_told, int paths_told)
+{
+	Suanlu__Report *report;
+
+	now_s += elapsed_s;
+	demand_publish(&demand, now_s);
+	report = heard();
+	assert_int_equal(report ? (int)report->n_demand : -1, services_told);
+	assert_int_equal(report ? (int)report->n_path : -1, paths_told);
+	if (report)
+		unpack_release(report);
+	assert_null(heard());
+}
+
+static void tells_changes(void **unused)
+{
+	(void)unused;
+	state.service[0].demand_per_s = 100;
+	assert_told(0.05, 2, 2); /* all, at first */
+	assert_told(0.05, -1, -1);
+	state.service[0].demand_per_s = 100.5;
+	assert_told(0.05, -1, -1);
+	state.service[0].demand_per_s = 102;
+	assert_told(0.05, 1, 0);
+	assert_told(0.05, 2, 2); /* all, each 0.2 s */
+	state.site[1].path_dead = true;
+	assert_told(0.05, 0, 1);
+	state.site[1].path_dead = false;
+	demand.total[0]++; /* a flow of infer at a */
+	assert_told(0.05, 1, 1);
+	demand.closed[2]++; /* one of dns ended */
+	assert_told(0.05, 1, 0);
+	assert_told(0.05, 2, 2);
+}
+
+/* So many edges that each would have to verify 10,000 datagrams a second. */
+static void tells_many_edges_seldomer(void **unused)
+{
+	unsigned told = 0;
+
+	(void)unused;
+	config.edges = 500;
+	for (unsigned i = 0; i < 100; i++) {
+		Suanlu__Report *report;
+
+		now_s += config.interval_ms / 1e3;
+		demand.total[0]++;
+		demand_publish(&demand, now_s);
+		report = heard();
+		if (report) {
+			assert_true(report->valid_for_ms >= 2500);
+			unpack_release(report);
+			told++;
+		}
+	}
+	config.edges = 1;
+	assert_in_range(told, 19, 21); /* of 5 s: each 250 ms */
 }
 
 int main(void)
@@ -279,6 +337,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(knows_what_is_not_counted_yet, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(ignores_a_sample_without_time, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(tells_other_edges, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(tells_changes, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(tells_many_edges_seldomer, set_up, tear_down),
 	};
 	int failed;
 

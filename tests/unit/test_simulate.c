@@ -129,7 +129,7 @@ static void test_dead_site(void **state)
 /* At each report and each demand interval. */
 static void test_solves(void **state)
 {
-	const unsigned per_s = 2 * 20 + 2 * 2;
+	const unsigned per_s = 2 * 50 + 2 * 2;
 	static struct result result;
 
 	(void)state;
@@ -138,6 +138,34 @@ static void test_solves(void **state)
 	double expected = per_s * result.simulated_s;
 	if (fabs((double)result.solves - expected) > 0.05 * expected)
 		fail_msg("%lu solutions, expected %.0f", (unsigned long)result.solves, expected);
+}
+
+/* Farther away than five intervals: its reports are old when they come, and count all the same. */
+static void test_far_site(void **state)
+{
+	static struct result result;
+
+	(void)state;
+	run("name: t\nduration_s: 20\nwarmup_s: 5\nsites:\n  - {name: near, servers: 1, "
+	    "service_time_ms: 10}\n  - {name: far, servers: 20, service_time_ms: 10}\nedges:\n  - "
+	    "{name: e, delay_ms: [2, 80]}\ntelemetry: {interval_ms: 10}\n",
+	    "suanlu", &result);
+	assert_true(result_mean_s(&result) < 0.12);
+}
+
+/* Nearest takes all to a site that answers a tenth of it: who is not answered waited longest. */
+static void test_unanswered(void **state)
+{
+	static struct result result;
+
+	(void)state;
+	run("name: t\nduration_s: 10\nwarmup_s: 0\nsites:\n  - {name: near, servers: 1, "
+	    "service_time_ms: 10}\n  - {name: far, servers: 9, service_time_ms: 10}\nedges:\n  - "
+	    "{name: e, delay_ms: [2, 20]}\ndemand: {utilisation: 0.99}\n",
+	    "nearest", &result);
+	assert_true(result.requests > 9000 && result.unanswered > result.requests / 3);
+	/* half waited until all ended, 50 s after the start */
+	assert_true(result_mean_s(&result) > 20 && result_quantile_s(&result, 0.99) > 40);
 }
 
 static void test_errors(void **state)
@@ -209,11 +237,12 @@ static void test_fibre(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_queues),	 cmocka_unit_test(test_repeats_by_seed),
-		cmocka_unit_test(test_policies), cmocka_unit_test(test_dead_site),
-		cmocka_unit_test(test_solves),	 cmocka_unit_test(test_errors),
-		cmocka_unit_test(test_heap),	 cmocka_unit_test(test_quantiles),
-		cmocka_unit_test(test_fibre),
+		cmocka_unit_test(test_queues),	   cmocka_unit_test(test_repeats_by_seed),
+		cmocka_unit_test(test_policies),   cmocka_unit_test(test_dead_site),
+		cmocka_unit_test(test_solves),	   cmocka_unit_test(test_far_site),
+		cmocka_unit_test(test_unanswered), cmocka_unit_test(test_solves),
+		cmocka_unit_test(test_errors),	   cmocka_unit_test(test_heap),
+		cmocka_unit_test(test_quantiles),  cmocka_unit_test(test_fibre),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
