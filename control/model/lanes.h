@@ -30,7 +30,9 @@ typedef double lanes_quarter __attribute__((vector_size(2 * LANES)));
 
 LANES_INLINE lanes lanes_all(double value)
 {
-	return value - (lanes){0};
+	lanes first = {value};
+
+	return __builtin_shufflevector(first, first, 0, 0, 0, 0, 0, 0, 0, 0);
 }
 
 LANES_INLINE lanes lanes_if(lanes_mask mask, lanes yes, lanes no)
@@ -57,6 +59,27 @@ LANES_INLINE double lanes_sum(lanes a)
 				__builtin_shufflevector(half, half, 2, 3);
 
 	return quarter[0] + quarter[1];
+}
+
+/* The sums of eight vectors. */
+LANES_INLINE lanes lanes_sums(const lanes *a)
+{
+	lanes two[4], four[2];
+
+#pragma GCC unroll 4
+	for (unsigned i = 0; i < 4; i++) {
+		lanes b = a[2 * i], c = a[2 * i + 1];
+		two[i] = __builtin_shufflevector(b, c, 0, 8, 2, 10, 4, 12, 6, 14) +
+			 __builtin_shufflevector(b, c, 1, 9, 3, 11, 5, 13, 7, 15);
+	}
+#pragma GCC unroll 2
+	for (unsigned i = 0; i < 2; i++) {
+		lanes b = two[2 * i], c = two[2 * i + 1];
+		four[i] = __builtin_shufflevector(b, c, 0, 1, 8, 9, 4, 5, 12, 13) +
+			  __builtin_shufflevector(b, c, 2, 3, 10, 11, 6, 7, 14, 15);
+	}
+	return __builtin_shufflevector(four[0], four[1], 0, 1, 2, 3, 8, 9, 10, 11) +
+	       __builtin_shufflevector(four[0], four[1], 4, 5, 6, 7, 12, 13, 14, 15);
 }
 
 LANES_INLINE double lanes_largest(lanes a)

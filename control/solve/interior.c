@@ -14,18 +14,37 @@
 #define POLISH_STEPS 30
 #define POLISH_STEPS_LAST 500 /* each set of used shares costs less than those before: it ends */
 
-/* The least delay of any way, and the same without load. */
-LANES_INLINE double least_price(const struct interior *in, unsigned vectors, double *idle_s)
+/* The least delay of any way; *idle_s: the same without load. */
+LANES_INLINE double least_price(const struct interior *in, double *idle_s)
 {
 	lanes least = lanes_all(INFINITY), idle = least;
 
-	for (unsigned v = 0; v < vectors; v++) {
+	FOR_VECTORS(in, v)
+	{
 		lanes rest = in->queue[v].service_time_s + in->queue[v].backlog_s;
-		least = lanes_least(least, in->nearest[v] + in->marginal[v]);
-		idle = lanes_least(idle, in->nearest[v] + rest);
+		least = lanes_least(least, in->nearest.vector[v] + in->marginal.vector[v]);
+		idle = lanes_least(idle, in->nearest.vector[v] + rest);
 	}
 	*idle_s = lanes_smallest(idle);
 	return lanes_smallest(least);
+}
+
+/* Shares in proportion to these weights of sites and ways. */
+LANES_INLINE void share_by(struct interior *in, const union site_values *scale)
+{
+	for (unsigned g = 0; g < in->groups; g++) {
+		unsigned first = first_cell(in, g);
+		lanes all = zero();
+
+		for (unsigned j = 0, c = first; j < in->sites; j++, c++) {
+			in->x[c] = in->weight[c] * scale->of[j];
+			all += in->x[c];
+		}
+		lanes of_sum = inverse_sum(all);
+		for (unsigned j = 0, c = first; j < in->sites; j++, c++)
+			in->x[c] *= of_sum;
+	}
+	add_loads(in);
 }
 
 /*
@@ -33,71 +52,57 @@ LANES_INLINE double least_price(const struct interior *in, unsigned vectors, dou
  * (Sinkhorn 1967), so that all sites stay about as loaded as they are. That is nearer to the
  * optimum, and no site comes near its cap.
  */
-LANES_INLINE void prefer_near(struct interior *in, unsigned vectors)
+LANES_INLINE void prefer_near(struct interior *in)
 {
-	lanes scale[VECTORS_MAX], wanted[VECTORS_MAX], mean = zero();
+	union site_values scale, wanted;
+	lanes mean = zero();
 
-	for (unsigned v = 0; v < vectors; v++)
-		scale[v] = wanted[v] = in->load[v] - in->background[v];
-	FOR_CELLS(in, e, v)
+	FOR_VECTORS(in, v)
+	scale.vector[v] = wanted.vector[v] = in->load.vector[v] - in->background.vector[v];
+	FOR_CELLS(in, g, j)
 	mean += in->x[c] * in->delay[c];
 	double usual_s = NEAR * lanes_sum(mean) / in->edges;
-	FOR_CELLS(in, e, v)
+	FOR_CELLS(in, g, j)
 	{
 		lanes near = 1 / (usual_s + in->delay[c]);
 		near *= near;
-		in->weight[c] = lanes_if(in->x[c] > 0, near * near, zero());
+		in->weight[c] = lanes_if(in_use(in, c), near * near, zero());
 	}
 	for (unsigned round = 0; round < NEAR_ROUNDS; round++) {
-		for (unsigned e = 0; e < in->edges; e++) {
-			lanes all = zero();
-			for (unsigned v = 0, c = e * vectors; v < vectors; v++, c++)
-				all += in->weight[c] * scale[v];
-			double of_sum = 1 / lanes_sum(all);
-			for (unsigned v = 0, c = e * vectors; v < vectors; v++, c++)
-				in->x[c] = in->weight[c] * scale[v] * of_sum;
-		}
-		add_loads(in, vectors);
-		for (unsigned v = 0; v < vectors; v++) {
-			lanes there = in->load[v] - in->background[v];
-			scale[v] = lanes_if(there > 0, scale[v] * wanted[v] / there, zero());
+		share_by(in, &scale);
+		FOR_VECTORS(in, v)
+		{
+			lanes there = in->load.vector[v] - in->background.vector[v];
+			lanes part = scale.vector[v] * wanted.vector[v] / there;
+			scale.vector[v] = lanes_if(there > 0, part, zero());
 		}
 	}
 }
 
 /* By spare capacity, and a little of it in any case; prices so low that reduced costs are positive.
  */
-LANES_INLINE void start(struct interior *in, unsigned vectors)
+LANES_INLINE void start(struct interior *in)
 {
-	lanes spare[VECTORS_MAX];
+	union site_values spare;
 
-	for (unsigned v = 0; v < vectors; v++) {
+	FOR_VECTORS(in, v)
+	{
 		const struct queue_lanes *queue = &in->queue[v];
 		lanes capacity = queue->servers / queue->service_time_s;
-		spare[v] = lanes_most(queue->cap * capacity - in->background[v], 0.01 * capacity);
+		spare.vector[v] = lanes_most(queue->cap * capacity - in->background.vector[v],
+					     0.01 * capacity);
 	}
-	for (unsigned e = 0; e < in->edges; e++) {
-		lanes all = zero();
-		for (unsigned v = 0, c = e * vectors; v < vectors; v++, c++) {
-			in->x[c] = lanes_if(in->delay[c] < FAR_S, spare[v], zero());
-			all += in->x[c];
-		}
-		double sum = lanes_sum(all);
-		for (unsigned v = 0, c = e * vectors; v < vectors; v++, c++)
-			in->x[c] /= sum;
-	}
-	add_loads(in, vectors);
-	prefer_near(in, vectors);
-	for (unsigned v = 0; v < vectors; v++)
-		in->known[v] = lanes_all(-1);
-	evaluate(in, vectors);
-	for (unsigned v = 0; v < vectors; v++)
-		in->price[v] = in->marginal[v];
-	for (unsigned e = 0; e < in->edges; e++) {
+	FOR_CELLS(in, g, j)
+	in->weight[c] = lanes_if(in->delay[c] < FAR_S, lanes_all(1), zero());
+	share_by(in, &spare);
+	prefer_near(in);
+	evaluate_afresh(in);
+	in->price = in->marginal;
+	for (unsigned g = 0; g < in->groups; g++) {
 		lanes least = lanes_all(INFINITY);
-		for (unsigned v = 0, c = e * vectors; v < vectors; v++, c++)
-			least = lanes_least(least, in->delay[c] + in->price[v]);
-		in->lambda[e] = 0.9 * lanes_smallest(least);
+		for (unsigned j = 0, c = first_cell(in, g); j < in->sites; j++, c++)
+			least = lanes_least(least, in->delay[c] + in->price.of[j]);
+		in->lambda[g] = 0.9 * least;
 	}
 }
 
@@ -105,224 +110,206 @@ LANES_INLINE void start(struct interior *in, unsigned vectors)
  * What the barrier's gradient asks of the shares, and how they yield: w = d x / r,
  * g = lambda - t - M + mu / x.
  */
-LANES_INLINE void weigh(struct interior *in, unsigned vectors)
+LANES_INLINE void weigh(struct interior *in)
 {
-	FOR_CELLS(in, e, v)
-	{
-		lanes x = in->x[c], r = reduced(in, e, v, c);
-		lanes inverse = 1 / lanes_if(x > zero(), x * r, lanes_all(INFINITY));
+	for (unsigned g = 0; g < in->groups; g++) {
+		for (unsigned j = 0, c = first_cell(in, g); j < in->sites; j++, c++) {
+			lanes x = in->x[c], r = reduced(in, g, j, c);
+			lanes inverse = 1 / lanes_if(x > zero(), x * r, lanes_all(INFINITY));
 
-		in->inverse[c] = inverse;
-		in->weight[c] = in->demand[e] * x * x * inverse;
-		in->pull[c] = in->lambda[e] - in->delay[c] - in->marginal[v] + in->mu * r * inverse;
+			in->pace[c] = x * inverse;
+			in->weight[c] = in->demand[g] * x * in->pace[c];
+			in->pull[c] = in->lambda[g] - in->delay[c] - in->marginal.of[j] +
+				      in->mu * r * inverse;
+		}
+		centre(in, g);
 	}
 }
 
 /*
- * The step; returns the part of it that keeps shares positive, *of_prices is the one that keeps
- * reduced costs so. *slope: of cost - mu sum d log x along it.
+ * Delay curves bend sharply near their cap: no step goes far up the other side. Of what is
+ * minimised all but the curves is taken as straight as Newton does, so the step's full length would
+ * end on the flat. Leaves the marginals of where the step ends. slope: at its start.
  */
-LANES_INLINE double direction_of(struct interior *in, unsigned vectors, double *of_prices,
-				 double *slope)
+LANES_INLINE double search(struct interior *in, double length, double slope)
 {
-	lanes fastest = lanes_all(1), quickest = fastest, sum = zero();
+	union site_values at = in->marginal, bend = in->slope;
+	lanes all = zero();
 
-	newton(in, vectors);
-	for (unsigned v = 0; v < vectors; v++) {
-		in->dprice[v] = in->marginal[v] - in->price[v] + in->slope[v] * in->dload[v];
-		sum += in->dload[v] * in->marginal[v];
-	}
-	FOR_CELLS(in, e, v)
-	{
-		lanes r = reduced(in, e, v, c), x = in->x[c], inverse = in->inverse[c];
-		lanes dx = in->dx[c], off = in->dlambda[e] - in->dprice[v];
-
-		fastest = lanes_most(fastest, -dx * r * (inverse * (1 / BOUNDARY)));
-		quickest = lanes_most(quickest, off * x * (inverse * (1 / BOUNDARY)));
-		sum += in->demand[e] * dx * (in->delay[c] - in->mu * r * inverse);
-	}
-	*slope = lanes_sum(sum);
-	*of_prices = 1 / lanes_largest(quickest);
-	return 1 / lanes_largest(fastest);
-}
-
-LANES_CLONES static double direction(struct interior *in, unsigned vectors, double *of_prices,
-				     double *slope)
-{
-	return vectors == 2 ? direction_of(in, 2, of_prices, slope)
-			    : direction_of(in, vectors, of_prices, slope);
-}
-
-/* Slope of cost - mu sum d log x after a step of this length along dx; marginals are of there. */
-LANES_INLINE double descent_of(const struct interior *in, unsigned vectors, double length)
-{
-	lanes sum = zero();
-
-	for (unsigned v = 0; v < vectors; v++)
-		sum += in->dload[v] * in->marginal[v];
-	FOR_CELLS(in, e, v)
-	{
-		lanes cost = in->delay[c];
-		if (in->mu > 0)
-			cost -= in->mu / (in->x[c] + length * in->dx[c]);
-		sum += lanes_if(in_use(in, c), in->demand[e] * in->dx[c] * cost, zero());
-	}
-	return lanes_sum(sum);
-}
-
-LANES_CLONES static double descent(const struct interior *in, unsigned vectors, double length)
-{
-	return vectors == 2 ? descent_of(in, 2, length) : descent_of(in, vectors, length);
-}
-
-/*
- * Delay curves bend sharply near their cap: no step goes far up the other side. Leaves the
- * marginals of where the step ends. before: the slope at its start.
- */
-LANES_INLINE double search(struct interior *in, unsigned vectors, double length, double before)
-{
-	double all = 0;
-
-	for (unsigned e = 0; e < in->edges; e++)
-		all += in->demand[e] * in->lambda[e];
+	FOR_VECTORS(in, v)
+	all += in->load.vector[v] * (in->nearest.vector[v] + at.vector[v]);
 	/* else a step so short that the curves are straight, or rounding */
-	bool steep = !(before > -NOISE * all);
+	bool steep = !(slope > -NOISE * lanes_sum(all));
 	for (unsigned halvings = 0;; halvings++) {
-		evaluate_ahead(in, vectors, length);
-		if (!steep || halvings == 30 || !(descent(in, vectors, length) > -0.3 * before))
+		lanes more = zero();
+
+		evaluate_ahead(in, length);
+		FOR_VECTORS(in, v)
+		{
+			lanes dload = in->dload.vector[v];
+			lanes dmarginal = in->marginal.vector[v] - at.vector[v];
+			more += dload * (dmarginal - length * bend.vector[v] * dload);
+		}
+		double ahead = (1 - length) * slope + lanes_sum(more);
+		if (!steep || halvings == 30 || !(ahead > -0.3 * slope))
 			return length;
 		length /= 2;
 	}
 }
 
-LANES_INLINE void advance(struct interior *in, unsigned vectors, double length, double of_prices)
+/* Returns the mean of x r. */
+LANES_INLINE double advance(struct interior *in, double length, double of_prices)
 {
-	for (unsigned e = 0; e < in->edges; e++) {
+	lanes arrive[SL_CANDIDATES_MAX], product = zero();
+
+	FOR_VECTORS(in, v)
+	in->price.vector[v] += of_prices * in->dprice.vector[v];
+	clear(in, arrive);
+	for (unsigned g = 0; g < in->groups; g++) {
+		unsigned first = first_cell(in, g);
 		lanes all = zero();
-		for (unsigned v = 0, c = e * vectors; v < vectors; v++, c++) {
-			in->x[c] += length * in->dx[c];
-			all += in->x[c];
+
+		for (unsigned j = 0, c = first; j < in->sites; j++, c++)
+			all += in->x[c] += length * in->dx[c];
+		lanes of_sum = inverse_sum(all);
+		in->lambda[g] += of_prices * in->dlambda[g];
+		for (unsigned j = 0, c = first; j < in->sites; j++, c++) {
+			lanes x = in->x[c] *= of_sum;
+			arrive[j] += in->demand[g] * x;
+			product += x * reduced(in, g, j, c);
 		}
-		double of_sum = 1 / lanes_sum(all);
-		for (unsigned v = 0, c = e * vectors; v < vectors; v++, c++)
-			in->x[c] *= of_sum;
-		in->lambda[e] += of_prices * in->dlambda[e];
 	}
-	for (unsigned v = 0; v < vectors; v++)
-		in->price[v] += of_prices * in->dprice[v];
-	evaluate(in, vectors);
+	add_up(in, arrive, &in->load);
+	FOR_VECTORS(in, v)
+	in->load.vector[v] += in->background.vector[v];
+	evaluate(in);
+	return lanes_sum(product) / in->ways;
 }
 
-/* Mean of x r; *residual is how far the prices are from the sites' marginals, relative. */
-LANES_INLINE double complementarity(const struct interior *in, unsigned vectors, double *residual)
+/* The same where it stands; rows sum to 1 again. */
+LANES_INLINE double rest(struct interior *in)
 {
-	lanes sum = zero(), worst = zero();
+	FOR_VECTORS(in, v)
+	in->dprice.vector[v] = zero();
+	memset(in->dlambda, 0, in->groups * sizeof(lanes));
+	memset(in->dx, 0, cells(in) * sizeof(lanes));
+	return advance(in, 0, 0);
+}
 
-	FOR_CELLS(in, e, v)
-	sum += in->x[c] * reduced(in, e, v, c);
-	for (unsigned v = 0; v < vectors; v++) {
-		lanes off = in->price[v] - in->marginal[v];
+/* How far the prices are from the sites' marginals, relative. */
+LANES_INLINE double residual(const struct interior *in)
+{
+	lanes worst = zero();
+
+	FOR_VECTORS(in, v)
+	{
+		lanes marginal = in->marginal.vector[v], off = in->price.vector[v] - marginal;
 		worst = lanes_most(worst,
-				   lanes_most(off, -off) / (in->nearest[v] + in->marginal[v]));
+				   lanes_most(off, -off) / (in->nearest.vector[v] + marginal));
 	}
-	*residual = lanes_largest(worst);
-	return lanes_sum(sum) / in->ways;
+	return lanes_largest(worst);
 }
 
 #include "interior_polish.h"
 
 /* Rates that differ by more than the digits of a double can end in nonsense: then x stays. */
-LANES_INLINE void finish(const struct interior *in, unsigned vectors, solve_row *x)
+LANES_INLINE void finish(const struct interior *in, solve_row *x)
 {
-	for (unsigned e = 0; e < in->edges; e++) {
-		const double *row = (const double *)&in->x[e * vectors];
-		double sum = 0;
+	for (unsigned g = 0; g < in->groups; g++) {
+		const lanes *cell = &in->x[first_cell(in, g)];
+		lanes sum = zero();
+
 		for (unsigned j = 0; j < in->sites; j++)
-			sum += row[j];
-		if (fabs(sum - 1) <= 1e-9)
-			memcpy(x[in->edge[e]], row, in->sites * sizeof(double));
+			sum += cell[j];
+		for (unsigned l = 0; l < LANES && g * LANES + l < in->edges; l++) {
+			double *row = x[in->edge[g * LANES + l]];
+			for (unsigned j = 0; fabs(sum[l] - 1) <= 1e-9 && j < in->sites; j++)
+				row[j] = cell[j][l];
+		}
 	}
 }
 
 /* Along the central path until the mean of x r is so small against the least price. */
-LANES_INLINE void approach(struct interior *in, unsigned vectors, double relative, double *idle_s)
+LANES_INLINE void approach(struct interior *in, double relative, double *idle_s)
 {
-	for (unsigned step = 0, close = 0; step < STEPS_MAX && close < CLOSE_STEPS_MAX; step++) {
-		double residual, slope, of_prices;
-
-		weigh(in, vectors);
-		double length = direction(in, vectors, &of_prices, &slope);
-		length = search(in, vectors, length, slope);
-		advance(in, vectors, length, of_prices);
-		double mean = complementarity(in, vectors, &residual);
-		double enough = relative * fmin(least_price(in, vectors, idle_s), *idle_s);
+	for (unsigned taken = 0, close = 0; taken < STEPS_MAX && close < CLOSE_STEPS_MAX; taken++) {
+		weigh(in);
+		struct step step = newton(in);
+		double of_prices = fmin(1, BOUNDARY / step.quickest);
+		double length = search(in, fmin(1, BOUNDARY / step.fastest), step.slope);
+		double mean = advance(in, length, of_prices);
+		double least = least_price(in, idle_s);
+		double enough = relative * fmin(least, *idle_s);
 		double ahead = 1 - fmin(length, of_prices);
 		double centring = fmin(fmax(ahead * ahead, 0.03), 0.5);
 		in->mu = fmax(enough / 2, centring * mean);
 		if (mean > enough)
 			continue;
-		if (residual <= RESIDUAL)
+		if (residual(in) <= RESIDUAL)
 			break;
 		close++; /* as good as rounding lets it be */
 	}
 }
 
 /* What a later try goes on from. */
-LANES_INLINE void keep(struct interior *to, const struct interior *from, unsigned vectors)
+struct way_mark {
+	double mu;
+	union site_values price;
+	lanes lambda[GROUPS_MAX], x[CELLS_MAX];
+};
+
+LANES_INLINE void keep(struct way_mark *mark, const struct interior *in)
 {
-	to->mu = from->mu;
-	memcpy(to->x, from->x, from->edges * vectors * sizeof(lanes));
-	memcpy(to->lambda, from->lambda, from->edges * sizeof(double));
-	memcpy(to->price, from->price, vectors * sizeof(lanes));
+	mark->mu = in->mu;
+	mark->price = in->price;
+	memcpy(mark->lambda, in->lambda, sizeof(in->lambda));
+	memcpy(mark->x, in->x, cells(in) * sizeof(lanes));
+}
+
+LANES_INLINE void go_back(struct interior *in, const struct way_mark *mark)
+{
+	in->mu = mark->mu;
+	in->price = mark->price;
+	memcpy(in->lambda, mark->lambda, sizeof(in->lambda));
+	memcpy(in->x, mark->x, cells(in) * sizeof(lanes));
+	evaluate_afresh(in);
 }
 
 /*
  * The coarser the end of the path, the cheaper; but where it does not show yet which shares are
  * used, polishing takes many steps or ends in a circle: then farther on.
  */
-LANES_INLINE void find(const struct solve_problem *problem, const double *demand_per_s,
-		       solve_row *x, unsigned vectors)
-{
-	struct interior in, kept;
-	double residual, idle_s = 0, relative = COMPLEMENTARITY;
-
-	in.problem = problem;
-	in.edges = 0;
-	in.sites = problem->sites;
-	take_edges(&in, vectors, demand_per_s);
-	if (in.edges == 0)
-		return;
-	take_sites(&in, vectors);
-	if (resume(&in, vectors, x) && polish(&in, vectors, RESUME_STEPS) && unique(&in, vectors)) {
-		finish(&in, vectors, x);
-		return;
-	}
-	start(&in, vectors);
-	in.mu = complementarity(&in, vectors, &residual);
-	for (unsigned try = 0; try < TRIES; try++) {
-		approach(&in, vectors, relative, &idle_s);
-		kept.edges = in.edges;
-
-		keep(&kept, &in, vectors);
-		settle(&in, vectors, idle_s);
-		bool last = try == TRIES - 1;
-		if (polish(&in, vectors, last ? POLISH_STEPS_LAST : POLISH_STEPS) || last)
-			break;
-		keep(&in, &kept, vectors);
-		evaluate(&in, vectors);
-		relative /= 100;
-	}
-	finish(&in, vectors, x);
-}
-
-/* Most services have 9 to 16 candidates: code where loops over two vectors are none. */
 LANES_CLONES void interior_point(const struct solve_problem *problem, const double *demand_per_s,
 				 solve_row *x)
 {
-	unsigned vectors = (problem->sites + LANES - 1) / LANES;
+	struct interior in;
+	struct way_mark mark;
+	double idle_s = 0, relative = COMPLEMENTARITY;
 
-	if (vectors == 2)
-		find(problem, demand_per_s, x, 2);
-	else
-		find(problem, demand_per_s, x, vectors);
+	in.problem = problem;
+	in.sites = problem->sites;
+	in.vectors = (in.sites + LANES - 1) / LANES;
+	take_edges(&in, demand_per_s);
+	if (in.edges == 0)
+		return;
+	take_sites(&in);
+	clear(&in, in.ask);
+	memset(in.weight, 0, cells(&in) * sizeof(lanes)); /* past the last site, too */
+	if (resume(&in, x) && polish(&in, RESUME_STEPS) && unique(&in)) {
+		finish(&in, x);
+		return;
+	}
+	start(&in);
+	in.mu = rest(&in);
+	for (unsigned try = 0; try < TRIES; try++) {
+		approach(&in, relative, &idle_s);
+		keep(&mark, &in);
+		settle(&in, idle_s);
+		bool last = try == TRIES - 1;
+		if (polish(&in, last ? POLISH_STEPS_LAST : POLISH_STEPS) || last)
+			break;
+		go_back(&in, &mark);
+		relative /= 100;
+	}
+	finish(&in, x);
 }

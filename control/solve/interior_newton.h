@@ -7,78 +7,105 @@
 #define FLAT 1e-200 /* a slope of nothing */
 
 /*
- * Solves A y = b in place, A being symmetric with negative off-diagonal elements -matrix[i][k] and
- * row sums dominance[i] > 0. Elimination on these two never subtracts (Alfa, Xue and Ye 2002), so
- * it is exact to rounding although the weights in A span more than the digits of a double.
+ * Solves A y = b in place, A being symmetric with negative off-diagonal elements -matrix[j][i],
+ * i > j, and row sums dominance[i] > 0. Elimination (Gauss and Jordan) on these two never
+ * subtracts (Alfa, Xue and Ye 2002), so it is exact to rounding although the weights in A span
+ * more than the digits of a double. Above the diagonal stands what rows that are through still ask.
  */
-LANES_INLINE void eliminate(struct interior *in, unsigned vectors, double *dominance, double *b)
+LANES_INLINE void eliminate(struct interior *in, union site_values *dominance, union site_values *b)
 {
-	lanes index[VECTORS_MAX];
-	double of_pivot[SL_CANDIDATES_MAX];
-	unsigned n = in->sites;
+	lanes index[VECTORS_MAX], of_pivot[VECTORS_MAX];
 
-	for (unsigned j = 0; j < vectors * LANES; j++)
+	for (unsigned j = 0; j < in->vectors * LANES; j++)
 		index[j / LANES][j % LANES] = j;
-	for (unsigned k = 0; k < n; k++) {
-		lanes *row = in->matrix[k], sum = zero();
-		for (unsigned v = k / LANES; v < vectors; v++) {
-			row[v] = lanes_if(index[v] > k, row[v], zero());
-			sum += row[v];
+	for (unsigned k = 0; k < in->sites; k++) {
+		const double *below = (const double *)in->matrix[k];
+		lanes column[VECTORS_MAX], sum = zero();
+
+		FOR_VECTORS(in, v)
+		{
+			column[v] = lanes_if(index[v] == k, zero(), in->matrix[k][v]);
+			sum += lanes_if(index[v] > k, column[v], zero());
 		}
-		of_pivot[k] = 1 / (dominance[k] + lanes_sum(sum));
-		for (unsigned i = k + 1; i < n; i++) {
-			double share = row[i / LANES][i % LANES] * of_pivot[k];
-			dominance[i] += share * dominance[k];
-			b[i] += share * b[k];
-			for (unsigned v = i / LANES; v < vectors; v++)
-				in->matrix[i][v] += share * row[v];
+		double lead = dominance->of[k], ask = b->of[k];
+		double pivot = lead + lanes_sum(sum), inverse = 1 / pivot;
+		FOR_VECTORS(in, v)
+		{
+			dominance->vector[v] += lead * inverse * column[v];
+			b->vector[v] += ask * inverse * column[v];
+			column[v] = lanes_if(index[v] == k, lanes_all(pivot), column[v]);
+			of_pivot[v] = lanes_if(index[v] == k, lanes_all(inverse), of_pivot[v]);
+		}
+		for (unsigned j = k + 1; j < in->sites; j++) {
+			double share = below[j] * inverse;
+			FOR_VECTORS(in, v)
+			in->matrix[j][v] = lanes_if(index[v] == k, zero(), in->matrix[j][v]) +
+					   share * column[v];
 		}
 	}
-	for (unsigned k = n; k-- > 0;) { /* by columns: no sum to wait for */
-		b[k] *= of_pivot[k];
-		for (unsigned i = 0; i < k; i++)
-			b[i] += in->matrix[i][k / LANES][k % LANES] * b[k];
-	}
+	FOR_VECTORS(in, v)
+	b->vector[v] *= of_pivot[v];
 }
 
-/* sum over edges of w_ij w_ik / W_i, for j >= k's group: eight rows at a time stay in registers. */
-LANES_INLINE void couple(struct interior *in, unsigned vectors, const double *of_sum)
+/* sum over edges of w_ij w_ik / W_i, for k >= j's four: two times four stay in registers. */
+LANES_INLINE void couple(struct interior *in)
 {
-	for (unsigned v = 0; v < vectors; v++) {
-		for (unsigned u = v; u < vectors; u++) {
-			lanes row[LANES] = {zero()};
+	for (unsigned j = 0; j < in->sites; j += 2) {
+		for (unsigned k = j & ~3u; k < in->vectors * LANES; k += 4) {
+			lanes sum[LANES] = {zero()};
 
-			for (unsigned e = 0; e < in->edges; e++) {
-				const lanes *weight = &in->weight[e * vectors];
-				const double *one = (const double *)&weight[v];
-				lanes part = weight[u] * of_sum[e];
+			for (unsigned g = 0; g < in->groups; g++) {
+				const lanes *weight = &in->weight[first_cell(in, g)];
+				lanes one = weight[j] * in->of_sum[g];
+				lanes other = weight[j + 1] * in->of_sum[g];
 
-#pragma GCC unroll 8
-				for (unsigned l = 0; l < LANES; l++)
-					row[l] += one[l] * part;
+#pragma GCC unroll 4
+				for (unsigned l = 0; l < LANES / 2; l++) {
+					sum[l] += one * weight[k + l];
+					sum[l + LANES / 2] += other * weight[k + l];
+				}
 			}
-#pragma GCC unroll 8
-			for (unsigned l = 0; l < LANES; l++)
-				in->matrix[v * LANES + l][u] = row[l];
+			lanes both = lanes_sums(sum);
+			memcpy((double *)in->matrix[j] + k, &both, sizeof(both) / 2);
+			memcpy((double *)in->matrix[j + 1] + k, (double *)&both + LANES / 2,
+			       sizeof(both) / 2);
 		}
 	}
 }
 
-/* Pulls of a row are taken from that of its heaviest share, so that nothing cancels; returns it. */
-LANES_INLINE double pull_from_heaviest(const lanes *weight, lanes *pull, unsigned vectors)
+/*
+ * Of eight rows' weights and pulls: sums; and the pulls' weighted mean is taken from them, twice,
+ * so that it is exact for the heaviest share, whose pull is all but nothing beside it.
+ */
+LANES_INLINE void centre(struct interior *in, unsigned g)
 {
-	lanes most = zero(), heaviest = zero();
+	const lanes *weight = &in->weight[first_cell(in, g)];
+	lanes *pull = &in->pull[first_cell(in, g)];
+	lanes all = zero(), off = zero(), more = zero();
 
-	for (unsigned v = 0; v < vectors; v++) {
-		heaviest = lanes_if(weight[v] > most, pull[v], heaviest);
-		most = lanes_most(weight[v], most);
+	for (unsigned j = 0; j < in->sites; j++) {
+		all += weight[j];
+		off += weight[j] * pull[j];
 	}
-	lanes top = lanes_all(lanes_largest(most));
-	double from = lanes_largest(lanes_if(most < top, lanes_all(-INFINITY), heaviest));
-	for (unsigned v = 0; v < vectors; v++)
-		pull[v] = lanes_if(weight[v] > zero(), pull[v] - from, zero());
-	return from;
+	in->of_sum[g] = inverse_sum(all);
+	lanes mean = off * in->of_sum[g];
+	for (unsigned j = 0; j < in->sites; j++) {
+		pull[j] -= mean;
+		more += weight[j] * pull[j];
+	}
+	lanes rest = more * in->of_sum[g];
+	for (unsigned j = 0; j < in->sites; j++) {
+		pull[j] -= rest;
+		in->ask[j] += weight[j] * pull[j];
+	}
+	in->dlambda[g] = -mean - rest; /* of what is known yet */
 }
+
+/* What a step does: the fastest fall of a share and of a reduced cost, in parts of itself, and the
+ * slope along it of what is minimised. */
+struct step {
+	double fastest, quickest, slope;
+};
 
 /*
  * Newton's equations. With weights w, pulls g (what a share is asked to do at fixed prices) and
@@ -86,60 +113,40 @@ LANES_INLINE double pull_from_heaviest(const lanes *weight, lanes *pull, unsigne
  *	d_i dx_ij = w_ij (g_ij + dlambda_i - y_j),  y_j = H_j dL_j,  dL_j = sum_i d_i dx_ij
  * and sum_j dx_ij = 0, dlambda eliminated, leave a system in y:
  *	(1 / H_j + sum_i w_ij) y_j - sum_ik w_ij w_ik / W_i y_k = sum_i w_ij (g_ij - mean_i g)
- * where mean_i is weighted by w, W_i its sum.
+ * where mean_i is weighted by w, W_i its sum. Rows are centred; pace: dx / x for 1 in the brackets.
  */
-LANES_INLINE void newton_of(struct interior *in, unsigned vectors)
+LANES_CLONES static struct step newton(struct interior *in)
 {
-	_Alignas(64) double y[SL_CANDIDATES_MAX] = {0};
-	double dominance[SL_CANDIDATES_MAX], of_sum[SOLVE_EDGES_MAX], from[SOLVE_EDGES_MAX];
-	lanes *ask = (lanes *)y;
+	union site_values y, dominance;
+	lanes arrive[SL_CANDIDATES_MAX];
+	lanes fastest = zero(), quickest = zero(), slope = zero();
 
-	for (unsigned j = 0; j < in->sites; j++) {
-		double slope = in->slope[j / LANES][j % LANES];
-		dominance[j] = 1 / (slope > FLAT ? slope : FLAT);
-	}
-	for (unsigned e = 0; e < in->edges; e++) {
-		const lanes *weight = &in->weight[e * vectors];
-		lanes *pull = &in->pull[e * vectors];
-		lanes all = zero(), off = zero();
+	add_up(in, in->ask, &y);
+	FOR_VECTORS(in, v)
+	dominance.vector[v] = 1 / lanes_most(in->slope.vector[v], lanes_all(FLAT));
+	couple(in);
+	eliminate(in, &dominance, &y);
+	FOR_VECTORS(in, v)
+	in->dprice.vector[v] = in->marginal.vector[v] - in->price.vector[v] + y.vector[v];
+	clear(in, in->ask);
+	clear(in, arrive);
+	for (unsigned g = 0; g < in->groups; g++) {
+		const lanes *weight = &in->weight[first_cell(in, g)];
+		lanes off = zero(), inverse = 1 / in->demand[g];
 
-		from[e] = pull_from_heaviest(weight, pull, vectors);
-		for (unsigned v = 0; v < vectors; v++) {
-			all += weight[v];
-			off += weight[v] * pull[v];
-		}
-		of_sum[e] = 1 / lanes_sum(all);
-		double mean = lanes_sum(off) * of_sum[e];
-		in->dlambda[e] = -mean; /* of what is known yet */
-		for (unsigned v = 0; v < vectors; v++)
-			ask[v] += weight[v] * (pull[v] - mean);
-	}
-	couple(in, vectors, of_sum);
-	eliminate(in, vectors, dominance, y);
-	for (unsigned v = 0; v < vectors; v++)
-		in->dload[v] = zero();
-	for (unsigned e = 0; e < in->edges; e++) {
-		const lanes *weight = &in->weight[e * vectors];
-		const lanes *pull = &in->pull[e * vectors];
-		double inverse = 1 / in->demand[e];
-		lanes off = zero();
+		for (unsigned j = 0; j < in->sites; j++)
+			off += weight[j] * y.of[j];
+		lanes mean = off * in->of_sum[g], dlambda = in->dlambda[g] += mean;
+		for (unsigned j = 0, c = first_cell(in, g); j < in->sites; j++, c++) {
+			lanes push = in->pull[c] + (mean - y.of[j]), moved = weight[j] * push;
 
-		for (unsigned v = 0; v < vectors; v++)
-			off += weight[v] * ask[v];
-		in->dlambda[e] += lanes_sum(off) * of_sum[e];
-		for (unsigned v = 0, c = e * vectors; v < vectors; v++, c++) {
-			lanes moved = weight[v] * (pull[v] + in->dlambda[e] - ask[v]);
-			in->dload[v] += moved;
+			arrive[j] += moved;
 			in->dx[c] = moved * inverse;
+			slope -= moved * in->pull[c];
+			fastest = lanes_most(-push * in->pace[c], fastest);
+			quickest = lanes_most((dlambda - in->dprice.of[j]) * in->pace[c], quickest);
 		}
-		in->dlambda[e] -= from[e];
 	}
-}
-
-LANES_CLONES static void newton(struct interior *in, unsigned vectors)
-{
-	if (vectors == 2)
-		newton_of(in, 2);
-	else
-		newton_of(in, vectors);
+	add_up(in, arrive, &in->dload);
+	return (struct step){lanes_largest(fastest), lanes_largest(quickest), lanes_sum(slope)};
 }

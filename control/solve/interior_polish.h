@@ -15,65 +15,57 @@
 #define SHARE_MIN 1e-12
 
 /* As mu goes to zero either a share or its reduced cost does: the shares that do are cut off. */
-LANES_INLINE void settle(struct interior *in, unsigned vectors, double idle_s)
+LANES_INLINE void settle(struct interior *in, double idle_s)
 {
-	FOR_CELLS(in, e, v)
-	{
-		lanes r = reduced(in, e, v, c);
-		in->x[c] = lanes_if(in->x[c] * idle_s > r, in->x[c], zero());
-		in->dx[c] = zero();
-	}
-	advance(in, vectors, 0, 0); /* rows sum to 1 again */
+	FOR_CELLS(in, g, j)
+	in->x[c] = lanes_if(in->x[c] * idle_s > reduced(in, g, j, c), in->x[c], zero());
+	rest(in);
 }
 
-/* Price and weights of one row; whether all that it uses costs the same. */
-LANES_INLINE bool polish_row(struct interior *in, unsigned vectors, unsigned e)
+/* Prices of eight rows and their weights; whether all that a row uses costs the same. */
+LANES_INLINE bool polish_rows(struct interior *in, unsigned g)
 {
-	lanes dearest = zero(), cheapest = lanes_all(INFINITY), sum = zero();
+	lanes dearest = zero(), cheapest = lanes_all(INFINITY), price = zero();
+	unsigned first = first_cell(in, g);
 
-	for (unsigned v = 0, c = e * vectors; v < vectors; v++, c++) {
-		lanes cost = in->delay[c] + in->marginal[v];
-		dearest = lanes_most(dearest, lanes_if(in_use(in, c), cost, zero()));
-		cheapest =
-			lanes_least(cheapest, lanes_if(in_use(in, c), cost, lanes_all(INFINITY)));
-		sum += in->x[c] * lanes_if(in_use(in, c), cost, zero());
+	for (unsigned j = 0, c = first; j < in->sites; j++, c++) {
+		lanes cost = in->delay[c] + in->marginal.of[j], used = in->x[c];
+		dearest = lanes_most(dearest, lanes_if(used > 0, cost, zero()));
+		cheapest = lanes_least(cheapest, lanes_if(used > 0, cost, lanes_all(INFINITY)));
+		price += used * cost;
 	}
-	double price_s = in->lambda[e] = lanes_sum(sum);
-	for (unsigned v = 0, c = e * vectors; v < vectors; v++, c++) {
-		lanes weight = lanes_all(in->demand[e] / (PROXIMAL * price_s));
-		in->weight[c] = lanes_if(in_use(in, c), weight, zero());
-		in->pull[c] = price_s - in->delay[c] - in->marginal[v];
+	in->lambda[g] = price;
+	lanes yields = 1 / (PROXIMAL * price);
+	for (unsigned j = 0, c = first; j < in->sites; j++, c++) {
+		in->weight[c] = lanes_if(in_use(in, c), in->demand[g] * yields, zero());
+		in->pace[c] = lanes_if(in_use(in, c), yields / in->x[c], zero());
+		in->pull[c] = price - in->delay[c] - in->marginal.of[j];
 	}
-	return lanes_largest(dearest) <= lanes_smallest(cheapest) * (1 + POLISHED);
+	return lanes_largest(dearest - cheapest * (1 + POLISHED)) <= 0;
 }
 
 /* Lets in the cheapest site that a row does not use, if it is cheaper than all it does. */
-LANES_INLINE bool polish_enter(struct interior *in, unsigned vectors, unsigned e)
+LANES_INLINE bool polish_enter(struct interior *in, unsigned g)
 {
-	const double *delay = (const double *)&in->delay[e * vectors];
-	const double *marginal = (const double *)in->marginal;
-	double *x = (double *)&in->x[e * vectors];
-	unsigned cheapest = 0;
+	lanes cheapest = lanes_all(INFINITY), which = zero();
+	lanes yields = 1 / (PROXIMAL * in->lambda[g]);
+	unsigned first = first_cell(in, g);
 
-	for (unsigned j = 1; j < in->sites; j++)
-		if (delay[j] + marginal[j] < delay[cheapest] + marginal[cheapest])
-			cheapest = j;
-	double cost_s = delay[cheapest] + marginal[cheapest];
-	if (x[cheapest] > 0 || cost_s >= in->lambda[e] * (1 - POLISHED))
+	for (unsigned j = 0, c = first; j < in->sites; j++, c++) {
+		lanes cost = in->delay[c] + in->marginal.of[j];
+		cost = lanes_if(in_use(in, c), lanes_all(INFINITY), cost);
+		which = lanes_if(cost < cheapest, lanes_all(j), which);
+		cheapest = lanes_least(cost, cheapest);
+	}
+	which = lanes_if(cheapest < in->lambda[g] * (1 - POLISHED), which, lanes_all(-1));
+	if (lanes_largest(which) < 0)
 		return false;
-	x[cheapest] = SHARE_MIN;
-	((double *)&in->weight[e * vectors])[cheapest] = in->demand[e] / (PROXIMAL * in->lambda[e]);
+	for (unsigned j = 0, c = first; j < in->sites; j++, c++) {
+		in->x[c] = lanes_if(which == j, lanes_all(SHARE_MIN), in->x[c]);
+		in->weight[c] = lanes_if(which == j, in->demand[g] * yields, in->weight[c]);
+		in->pace[c] = lanes_if(which == j, yields / SHARE_MIN, in->pace[c]);
+	}
 	return true;
-}
-
-/* The whole of a step that takes no share below zero. */
-LANES_INLINE double polish_length(const struct interior *in, unsigned vectors)
-{
-	lanes fastest = lanes_all(1);
-
-	FOR_CELLS(in, e, v)
-	fastest = lanes_most(fastest, lanes_if(in_use(in, c), -in->dx[c] / in->x[c], zero()));
-	return 1 / lanes_largest(fastest);
 }
 
 /*
@@ -81,42 +73,45 @@ LANES_INLINE double polish_length(const struct interior *in, unsigned vectors)
  * shares, all of one finite weight. A share that comes to zero leaves; when all used ones cost the
  * same, one that is cheaper enters.
  */
-LANES_INLINE bool polish(struct interior *in, unsigned vectors, unsigned steps)
+LANES_INLINE bool polish(struct interior *in, unsigned steps)
 {
 	in->mu = 0;
-	for (unsigned v = 0; v < vectors; v++)
-		in->dprice[v] = zero();
-	for (unsigned step = 0; step < steps; step++) {
+	for (unsigned taken = 0; taken < steps; taken++) {
 		bool done = true, entered = false;
-		for (unsigned e = 0; e < in->edges; e++)
-			done = polish_row(in, vectors, e) && done;
-		for (unsigned e = 0; done && e < in->edges; e++)
-			entered = polish_enter(in, vectors, e) || entered;
+		for (unsigned g = 0; g < in->groups; g++)
+			done = polish_rows(in, g) && done;
+		for (unsigned g = 0; done && g < in->groups; g++)
+			entered = polish_enter(in, g) || entered;
 		if (done && !entered)
 			return true;
-		newton(in, vectors);
-		double length =
-			search(in, vectors, polish_length(in, vectors), descent(in, vectors, 0));
-		advance(in, vectors, length, length);
-		FOR_CELLS(in, e, v)
+		for (unsigned g = 0; g < in->groups; g++)
+			centre(in, g);
+		struct step step = newton(in);
+		double length = search(in, fmin(1, 1 / step.fastest), step.slope);
+		advance(in, length, length);
+		FOR_CELLS(in, g, j)
 		in->x[c] = lanes_if(in->x[c] < SHARE_MIN / 2, zero(), in->x[c]);
 	}
 	return false;
 }
 
+LANES_INLINE double *share(struct interior *in, unsigned e, unsigned j)
+{
+	return (double *)&in->x[first_cell(in, e / LANES) + j] + e % LANES;
+}
+
 /* Whether used ways make a circle; if not, sites that hang together are of one group. */
-LANES_INLINE bool circle(const struct interior *in, unsigned vectors, unsigned *group)
+LANES_INLINE bool circle(struct interior *in, unsigned *group)
 {
 	for (unsigned j = 0; j < in->sites; j++)
 		group[j] = j;
 	for (unsigned e = 0; e < in->edges; e++) {
-		const double *x = (const double *)&in->x[e * vectors];
 		unsigned own = SL_CANDIDATES_MAX;
 
 		for (unsigned j = 0; j < in->sites; j++) {
 			unsigned other = group[j];
 
-			if (!(x[j] > 0))
+			if (!(*share(in, e, j) > 0))
 				continue;
 			if (other == own) /* by other edges already */
 				return true;
@@ -130,29 +125,29 @@ LANES_INLINE bool circle(const struct interior *in, unsigned vectors, unsigned *
 }
 
 /* Takes the rows that are given; whether they may have been a solution, and the only one. */
-LANES_INLINE bool resume(struct interior *in, unsigned vectors, const solve_row *x)
+LANES_INLINE bool resume(struct interior *in, solve_row *x)
 {
 	unsigned group[SL_CANDIDATES_MAX];
 
-	memset(in->x, 0, in->edges * vectors * sizeof(lanes));
+	memset(in->x, 0, cells(in) * sizeof(lanes));
 	for (unsigned e = 0; e < in->edges; e++)
-		memcpy(&in->x[e * vectors], x[in->edge[e]], in->sites * sizeof(double));
-	if (circle(in, vectors, group))
+		for (unsigned j = 0; j < in->sites; j++)
+			*share(in, e, j) = x[in->edge[e]][j];
+	if (circle(in, group))
 		return false;
-	for (unsigned v = 0; v < vectors; v++)
-		in->known[v] = lanes_all(-1);
-	evaluate(in, vectors);
+	evaluate_afresh(in);
+	in->price = in->marginal;
 	return true;
 }
 
 /* Whether a way that is not used costs as good as nothing more. */
-LANES_INLINE bool tied(const struct interior *in, unsigned vectors)
+LANES_INLINE bool tied(const struct interior *in)
 {
 	lanes nearest = lanes_all(INFINITY);
 
-	FOR_CELLS(in, e, v)
+	FOR_CELLS(in, g, j)
 	{
-		lanes more = in->delay[c] + in->marginal[v] - (1 + TIED) * in->lambda[e];
+		lanes more = in->delay[c] + in->marginal.of[j] - (1 + TIED) * in->lambda[g];
 		nearest = lanes_least(nearest, lanes_if(in_use(in, c), lanes_all(INFINITY), more));
 	}
 	return lanes_smallest(nearest) < 0;
@@ -162,15 +157,14 @@ LANES_INLINE bool tied(const struct interior *in, unsigned vectors)
  * Whether there is no other solution, wherever one starts: used ways make no circle, unused ones
  * are dearer, and of the sites that hang together all but one have a load that their price tells.
  */
-LANES_INLINE bool unique(const struct interior *in, unsigned vectors)
+LANES_INLINE bool unique(struct interior *in)
 {
 	unsigned group[SL_CANDIDATES_MAX], flat[SL_CANDIDATES_MAX] = {0};
 
-	if (circle(in, vectors, group) || tied(in, vectors))
+	if (circle(in, group) || tied(in))
 		return false;
 	for (unsigned j = 0; j < in->sites; j++) {
-		unsigned v = j / LANES, l = j % LANES;
-		if (!(in->slope[v][l] * in->load[v][l] > STEEP * in->marginal[v][l]) &&
+		if (!(in->slope.of[j] * in->load.of[j] > STEEP * in->marginal.of[j]) &&
 		    flat[group[j]]++ > 0)
 			return false;
 	}

@@ -31,6 +31,35 @@ static bool queue_valid(const struct queue *queue)
 	       queue->backlog_s >= 0;
 }
 
+/* Eight of a row; past the last site this instead. */
+LANES_INLINE lanes part(const double *row, unsigned v, unsigned sites, double instead)
+{
+	static const int64_t inside[2 * LANES] = {-1, -1, -1, -1, -1, -1, -1, -1};
+	unsigned left = sites - v * LANES;
+	lanes values;
+	lanes_mask mask;
+
+	memcpy(&values, row + v * LANES, sizeof(values));
+	memcpy(&mask, inside + LANES - (left < LANES ? left : LANES), sizeof(mask));
+	return lanes_if(mask, values, lanes_all(instead));
+}
+
+LANES_CLONES static bool edges_valid(const struct solve_problem *problem)
+{
+	lanes least = {0};
+
+	for (unsigned i = 0; i < problem->edges; i++) {
+		const struct solve_edge *edge = &problem->edge[i];
+		if (!isfinite(edge->demand_per_s) || edge->demand_per_s < 0)
+			return false;
+		for (unsigned v = 0; v * LANES < problem->sites; v++) {
+			lanes delay = part(edge->delay_s, v, problem->sites, 0);
+			least = lanes_if(delay >= least, least, lanes_all(-1)); /* NaN too */
+		}
+	}
+	return lanes_smallest(least) >= 0;
+}
+
 static bool problem_valid(const struct solve_problem *problem)
 {
 	if (problem->edges > SOLVE_EDGES_MAX || problem->sites > SL_CANDIDATES_MAX)
@@ -41,62 +70,66 @@ static bool problem_valid(const struct solve_problem *problem)
 		    background < 0)
 			return false;
 	}
-	for (unsigned i = 0; i < problem->edges; i++) {
-		const struct solve_edge *edge = &problem->edge[i];
-		if (!isfinite(edge->demand_per_s) || edge->demand_per_s < 0)
-			return false;
-		for (unsigned j = 0; j < problem->sites; j++)
-			if (!(edge->delay_s[j] >= 0)) /* NaN too */
-				return false;
-	}
-	return true;
+	return edges_valid(problem);
 }
 
 LANES_CLONES void solve_demands(const struct solve_problem *problem, const double *capacity_per_s,
 				double *demand, double *open_per_s)
 {
-	lanes capacity[SL_CANDIDATES_MAX / LANES] = {0}, delay;
-	unsigned groups = (problem->sites + LANES - 1) / LANES;
-
-	memcpy(capacity, capacity_per_s, problem->sites * sizeof(double));
 	for (unsigned i = 0; i < problem->edges; i++) {
 		const struct solve_edge *edge = &problem->edge[i];
 		lanes open = {0};
 
-		for (unsigned g = 0; g < groups; g++) {
-			memcpy(&delay, &edge->delay_s[g * LANES], sizeof(delay));
-			open += lanes_if(delay < INFINITY, capacity[g], lanes_all(0));
+		for (unsigned v = 0; v * LANES < problem->sites; v++) {
+			lanes delay = part(edge->delay_s, v, problem->sites, INFINITY);
+			lanes capacity = part(capacity_per_s, v, problem->sites, 0);
+			open += lanes_if(delay < INFINITY, capacity, lanes_all(0));
 		}
 		open_per_s[i] = lanes_sum(open);
 		demand[i] = fmax(edge->demand_per_s, IDLE_SHARE * open_per_s[i]);
 	}
 }
 
-/* A row that sums to 1: what there is of it, else shares by capacity, of which so much is open. */
-static void row_start(const struct solve_problem *problem, unsigned i, const double *capacity_per_s,
-		      double open_per_s, double *row)
+/* Rows that sum to 1: what there is of each, else shares by capacity, of which so much is open. */
+LANES_CLONES static void rows_start(const struct solve_problem *problem,
+				    const double *capacity_per_s, const double *open_per_s,
+				    solve_row *x)
 {
-	const double *delay_s = problem->edge[i].delay_s;
-	double sum = 0;
+	unsigned sites = problem->sites, vectors = (sites + LANES - 1) / LANES;
 
-	for (unsigned j = 0; j < problem->sites; j++) {
-		row[j] = delay_s[j] < INFINITY && row[j] > 0 && row[j] <= 2 ? row[j] : 0;
-		sum += row[j];
+	for (unsigned i = 0; i < problem->edges; i++) {
+		lanes kept[SL_CANDIDATES_MAX / LANES], all = {0};
+
+		for (unsigned v = 0; v < vectors; v++) {
+			lanes delay = part(problem->edge[i].delay_s, v, sites, INFINITY);
+			lanes share = part(x[i], v, sites, 0);
+			share = lanes_if(delay < INFINITY, share, lanes_all(0));
+			share = lanes_if(share > 0, share, lanes_all(0));
+			kept[v] = lanes_if(share <= 2, share, lanes_all(0));
+			all += kept[v];
+		}
+		double sum = lanes_sum(all), of_all = 1 / (sum > 0 ? sum : open_per_s[i]);
+		for (unsigned v = 0; v < vectors; v++) {
+			lanes delay = part(problem->edge[i].delay_s, v, sites, INFINITY);
+			lanes from = sum > 0 ? kept[v] : part(capacity_per_s, v, sites, 0);
+			from = lanes_if(delay < INFINITY, from * of_all, lanes_all(0));
+			memcpy(&x[i][v * LANES], &from, sizeof(from));
+		}
 	}
-	const double *from = sum > 0 ? row : capacity_per_s;
-	double of_all = 1 / (sum > 0 ? sum : open_per_s);
-	for (unsigned j = 0; j < problem->sites; j++)
-		row[j] = delay_s[j] < INFINITY ? from[j] * of_all : 0;
 }
 
-static void loads(const struct solve_problem *problem, const double *demand, solve_row *x,
-		  double *load)
+LANES_CLONES static void loads(const struct solve_problem *problem, const double *demand,
+			       solve_row *x, double *load)
 {
-	for (unsigned j = 0; j < problem->sites; j++)
-		load[j] = problem->site[j].background_per_s;
-	for (unsigned i = 0; i < problem->edges; i++)
-		for (unsigned j = 0; j < problem->sites; j++)
-			load[j] += demand[i] * x[i][j];
+	for (unsigned v = 0; v * LANES < problem->sites; v++) {
+		lanes sum = {0};
+
+		for (unsigned l = 0; l < LANES && v * LANES + l < problem->sites; l++)
+			sum[l] = problem->site[v * LANES + l].background_per_s;
+		for (unsigned i = 0; i < problem->edges; i++)
+			sum += demand[i] * part(x[i], v, problem->sites, 0);
+		memcpy(load + v * LANES, &sum, sizeof(sum));
+	}
 }
 
 /* What the edge would send in all if it took everything up to this marginal delay. */
@@ -217,85 +250,82 @@ static void solve_edge(const struct solve_problem *problem, unsigned i, double d
 		load[fill.site[k]] = fill.others[k] + demand * row[fill.site[k]];
 }
 
-static void delays(const struct solve_problem *problem, const double *load,
-		   struct queue_delay *delay)
+/* How good these shares are; whether every edge is within GAP of its optimum. */
+LANES_CLONES static bool judge(const struct solve_problem *problem, const double *demand,
+			       solve_row *x, const double *marginal_s, const double *response_s,
+			       struct solve_result *result)
 {
-	const struct queue *queue[SL_CANDIDATES_MAX];
-
-	for (unsigned j = 0; j < problem->sites; j++)
-		queue[j] = &problem->site[j].queue;
-	queue_delays(problem->sites, queue, load, delay);
-}
-
-/* Returns whether every edge is within GAP of its optimum; *gap_s is the worst. */
-static bool converged(const struct solve_problem *problem, solve_row *x,
-		      const struct queue_delay *delay, double *gap_s)
-{
+	lanes delayed = {0}, all = {0}, none = {0};
 	bool within = true;
 
-	*gap_s = 0;
+	result->gap_s = 0;
 	for (unsigned i = 0; i < problem->edges; i++) {
-		double dearest_s = 0, cheapest_s = INFINITY;
-		for (unsigned j = 0; j < problem->sites; j++) {
-			double all_s = problem->edge[i].delay_s[j] + delay[j].marginal_s;
-			cheapest_s = all_s < cheapest_s ? all_s : cheapest_s;
-			dearest_s = x[i][j] > 0 && all_s > dearest_s ? all_s : dearest_s;
+		lanes dearest = none, cheapest = lanes_all(INFINITY);
+
+		for (unsigned v = 0; v * LANES < problem->sites; v++) {
+			lanes delay = part(problem->edge[i].delay_s, v, problem->sites, INFINITY);
+			lanes cost = delay + part(marginal_s, v, problem->sites, 0);
+			lanes share = part(x[i], v, problem->sites, 0);
+			lanes mean = delay + part(response_s, v, problem->sites, 0);
+			dearest = lanes_most(dearest, lanes_if(share > 0, cost, none));
+			cheapest = lanes_least(cheapest, cost);
+			delayed += demand[i] * share * lanes_if(share > 0, mean, none);
+			all += demand[i] * share;
 		}
+		double dearest_s = lanes_largest(dearest), cheapest_s = lanes_smallest(cheapest);
 		within = within && dearest_s <= cheapest_s * (1 + GAP);
-		*gap_s = fmax(*gap_s, dearest_s - cheapest_s);
+		result->gap_s = fmax(result->gap_s, dearest_s - cheapest_s);
 	}
+	double sum = lanes_sum(all);
+	result->mean_s = sum > 0 ? lanes_sum(delayed) / sum : 0;
 	return within;
 }
 
-static double mean_delay_s(const struct solve_problem *problem, const double *demand, solve_row *x,
-			   const struct queue_delay *delay)
+/* The same of the loads that they make. */
+static bool converged(const struct solve_problem *problem, const double *demand, solve_row *x,
+		      struct solve_result *result)
 {
-	double sum = 0, all = 0;
+	const struct queue *queue[SL_CANDIDATES_MAX];
+	double load[SL_CANDIDATES_MAX];
+	double marginal_s[SL_CANDIDATES_MAX], response_s[SL_CANDIDATES_MAX];
+	struct queue_delay delay[SL_CANDIDATES_MAX];
 
-	for (unsigned i = 0; i < problem->edges; i++) {
-		for (unsigned j = 0; j < problem->sites; j++) {
-			if (!(x[i][j] > 0))
-				continue;
-			sum += demand[i] * x[i][j] *
-			       (problem->edge[i].delay_s[j] + delay[j].response_s);
-			all += demand[i] * x[i][j];
-		}
+	loads(problem, demand, x, load);
+	for (unsigned j = 0; j < problem->sites; j++)
+		queue[j] = &problem->site[j].queue;
+	queue_delays(problem->sites, queue, load, delay);
+	for (unsigned j = 0; j < problem->sites; j++) {
+		marginal_s[j] = delay[j].marginal_s;
+		response_s[j] = delay[j].response_s;
 	}
-	return all > 0 ? sum / all : 0;
+	return judge(problem, demand, x, marginal_s, response_s, result);
 }
 
 int solve(const struct solve_problem *problem, solve_row *x, struct solve_result *result)
 {
 	double demand[SOLVE_EDGES_MAX], open[SOLVE_EDGES_MAX];
 	double load[SL_CANDIDATES_MAX], capacity[SL_CANDIDATES_MAX];
-	struct queue_delay delay[SL_CANDIDATES_MAX];
+	bool done = false;
 
 	if (!problem_valid(problem))
 		return -EINVAL;
 	for (unsigned j = 0; j < problem->sites; j++)
 		capacity[j] = queue_capacity_per_s(&problem->site[j].queue);
 	solve_demands(problem, capacity, demand, open);
-	for (unsigned i = 0; i < problem->edges; i++)
-		row_start(problem, i, capacity, open[i], x[i]);
+	rows_start(problem, capacity, open, x);
 	*result = (struct solve_result){0};
 	if (problem->edges == 0 || problem->sites == 0)
 		return 0;
-	bool done = false;
 	if (problem->edges > 1) {
 		interior_point(problem, demand, x);
-		loads(problem, demand, x, load);
-		delays(problem, load, delay);
-		done = converged(problem, x, delay, &result->gap_s);
+		done = converged(problem, demand, x, result);
 	}
 	while (!done && result->rounds < ROUNDS_MAX) {
 		loads(problem, demand, x, load); /* afresh: no rounding adds up */
 		for (unsigned i = 0; i < problem->edges; i++)
 			solve_edge(problem, i, demand[i], load, x[i]);
-		loads(problem, demand, x, load);
-		delays(problem, load, delay);
 		result->rounds++;
-		done = converged(problem, x, delay, &result->gap_s);
+		done = converged(problem, demand, x, result);
 	}
-	result->mean_s = mean_delay_s(problem, demand, x, delay);
 	return 0;
 }
