@@ -15,6 +15,8 @@
 
 #define DATAGRAM_BYTES 2048 /* more than the 1,400 that are allowed: longer ones show */
 #define LOG_S 10
+#define CALM_S 1
+#define QUEUE_NS 10000000000 /* nothing waits so long: the clock was set */
 #define INSTANCE_S 10
 #define STEP_US 500000 /* more than NTP slews between two bursts */
 
@@ -97,8 +99,9 @@ static void remember(struct ingest *ingest)
 {
 	const struct config *config = ingest->state->config;
 
-	free(ingest->off);
-	ingest->off = calloc(config->sites + config->edges + 1, sizeof(*ingest->off));
+	free(ingest->off_s);
+	ingest->off_s = calloc(config->sites + config->edges + config->transits + 1,
+			       sizeof(*ingest->off_s));
 	replay_close(&ingest->replay);
 	replay_open(&ingest->replay, config, ingest->verify, clock_unix_us());
 }
@@ -140,7 +143,7 @@ void ingest_close(struct ingest *ingest)
 		close(ingest->fd);
 	verify_close(ingest->verify);
 	replay_close(&ingest->replay);
-	free(ingest->off);
+	free(ingest->off_s);
 	*ingest = (struct ingest){.fd = -1};
 }
 
@@ -155,7 +158,7 @@ static uint64_t received_ns(struct msghdr *message)
 			continue;
 		memcpy(&stamp, CMSG_DATA(c), sizeof(stamp));
 		uint64_t at_ns = (uint64_t)stamp.tv_sec * 1000000000 + (uint64_t)stamp.tv_nsec;
-		if (at_ns < unix_ns && unix_ns - at_ns < 1000000000)
+		if (at_ns < unix_ns && unix_ns - at_ns < QUEUE_NS)
 			return now_ns - (unix_ns - at_ns);
 	}
 	return now_ns;
@@ -163,34 +166,47 @@ static uint64_t received_ns(struct msghdr *message)
 
 static const char *sender_name(const struct ingest *ingest, unsigned sender)
 {
-	const struct config *config = ingest->state->config;
+	const char *name;
 
-	return sender < config->sites ? config->site[sender].name
-				      : config->edge[sender - config->sites].name;
+	(void)key_of(ingest->state->config, sender, &name);
+	return name;
 }
 
-/* Said once when it begins and once when it is over. A measurement before its time can only be
- * a clock; one long after may be a slow network too. */
+/* Said once when it begins and once when it is over: where delays are about as long as reports are
+ * valid, some count and some do not. A measurement before its time can only be a clock; one long
+ * after may be a slow network too. */
 static void note_time(struct ingest *ingest, unsigned sender, enum verify_reason reason,
 		      int64_t ahead_us)
 {
-	bool off = reason != VERIFY_ACCEPTED;
+	double *off_s = ingest->off_s ? &ingest->off_s[sender] : NULL, now_s = clock_s();
 	const char *name = sender_name(ingest, sender);
+	bool known = off_s && *off_s > 0;
 
-	if (!ingest->off || ingest->off[sender] == off)
+	if (!off_s || (reason == VERIFY_ACCEPTED && (!known || now_s - *off_s < CALM_S)))
 		return;
-	ingest->off[sender] = off;
-	if (!off)
+	*off_s = reason == VERIFY_ACCEPTED ? 0 : now_s;
+	if (reason == VERIFY_ACCEPTED)
 		log_info("%s: its clock agrees with ours again", name);
-	else if (reason == VERIFY_FUTURE)
+	else if (!known && reason == VERIFY_FUTURE)
 		log_warning("%s: its reports are refused, its clock is %.1f s ahead of ours (see "
 			    "timedatectl on both)",
 			    name, (double)ahead_us / 1e6);
-	else
+	else if (!known)
 		log_warning(
 			"%s: its reports are refused, they are %.1f s old by our clock: its clock "
 			"is behind (see timedatectl on both) or they come late",
 			name, (double)-ahead_us / 1e6);
+}
+
+/* Most of its age it waited here, to be read: that is no fault of its sender's. */
+static bool waited_for_us(struct ingest *ingest, int64_t ahead_us, uint64_t arrived_ns)
+{
+	int64_t waited_us = (int64_t)(clock_ns() - arrived_ns) / 1000;
+
+	if (waited_us <= -ahead_us / 2)
+		return false;
+	ingest->waited_s = (double)waited_us / 1e6;
+	return true;
 }
 
 /* Of two publishers with one key each comes back after the other; one that restarts does not. */
@@ -249,7 +265,8 @@ void ingest_count(struct ingest *ingest, enum verify_reason reason, Suanlu__Repo
 		  unsigned sender, int64_t ahead_us, uint64_t arrived_ns)
 {
 	ingest->count[reason]++;
-	if (reason == VERIFY_ACCEPTED || reason == VERIFY_STALE || reason == VERIFY_FUTURE)
+	if (reason == VERIFY_ACCEPTED || reason == VERIFY_FUTURE ||
+	    (reason == VERIFY_STALE && !waited_for_us(ingest, ahead_us, arrived_ns)))
 		note_time(ingest, sender, reason, ahead_us);
 	if (reason != VERIFY_ACCEPTED)
 		return;
@@ -276,10 +293,11 @@ static bool take(struct ingest *ingest, struct mmsghdr *datagram, const struct v
 		 uint64_t now_us)
 {
 	enum verify_reason reason = v->reason;
-	uint64_t arrived_ns;
+	uint64_t arrived_ns = 0;
 
 	/* two clocks are read for it: not for each of a flood */
-	arrived_ns = reason == VERIFY_ACCEPTED ? received_ns(&datagram->msg_hdr) : 0;
+	if (reason == VERIFY_ACCEPTED || reason == VERIFY_STALE)
+		arrived_ns = received_ns(&datagram->msg_hdr);
 	ingest_count(ingest, reason, v->report, v->sender, v->ahead_us, arrived_ns);
 	if (reason != VERIFY_ACCEPTED) {
 		memcpy(&ingest->refused_from[reason], datagram->msg_hdr.msg_name,
@@ -356,19 +374,31 @@ int ingest_start(struct ingest *ingest, struct event_base *base, ingest_ready *r
 	return ingest->readable && event_add(ingest->readable, NULL) == 0 ? 0 : -ENOMEM;
 }
 
+static void log_refused(struct ingest *ingest, enum verify_reason reason, uint64_t refused)
+{
+	char text[ADDRESS_TEXT], waited[128] = "";
+
+	if (reason == VERIFY_STALE && ingest->waited_s > 0)
+		snprintf(waited, sizeof(waited),
+			 "; they waited %.1f s to be read: more come than one core verifies, or it "
+			 "has other work",
+			 ingest->waited_s);
+	log_warning("refused %lu report%s (%s), the last from %s%s", (unsigned long)refused,
+		    refused == 1 ? "" : "s", verify_reason_text(reason),
+		    *ingest->refused_on[reason] ? ingest->refused_on[reason]
+						: address_text(&ingest->refused_from[reason], text),
+		    waited);
+	ingest->waited_s = reason == VERIFY_STALE ? 0 : ingest->waited_s;
+}
+
 void ingest_log_refused(struct ingest *ingest, double now_s)
 {
-	char text[ADDRESS_TEXT];
-
 	for (unsigned i = VERIFY_ACCEPTED + 1; i < VERIFY_REASON_COUNT; i++) {
 		uint64_t refused = ingest->count[i] - ingest->logged[i];
 
 		if (refused == 0 || now_s - ingest->logged_s[i] < LOG_S)
 			continue;
-		log_warning("refused %lu report%s (%s), the last from %s", (unsigned long)refused,
-			    refused == 1 ? "" : "s", verify_reason_text(i),
-			    *ingest->refused_on[i] ? ingest->refused_on[i]
-						   : address_text(&ingest->refused_from[i], text));
+		log_refused(ingest, i, refused);
 		ingest->logged[i] = ingest->count[i];
 		ingest->logged_s[i] = now_s;
 	}

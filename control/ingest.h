@@ -38,7 +38,8 @@ struct ingest {
 	uint64_t count[VERIFY_REASON_COUNT];
 	uint64_t dropped; /* by the kernel: the socket's queue was full */
 	uint32_t dropped_seen;
-	bool *off;	  /* by sender: refused for its time, said so */
+	double *off_s;	  /* by sender: last refused for its time, which is said; 0: it is right */
+	double waited_s;  /* so long waited what was stale for that only; 0: said, or nothing did */
 	int64_t clock_us; /* Unix time minus monotonic time, as last seen; 0: not yet */
 	uint64_t logged[VERIFY_REASON_COUNT]; /* count when a line was last written */
 	double logged_s[VERIFY_REASON_COUNT];

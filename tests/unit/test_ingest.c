@@ -26,6 +26,7 @@ static unsigned members[] = {1, 0};
 static struct config_service services[] = {
 	{.name = "infer", .site = members, .sites = 2, .max_delay_s = INFINITY}};
 static struct config_edge edges[] = {{.name = "edge2"}};
+static struct config_transit transits[] = {{.name = "transit1", .has_key = true}};
 static struct config config = {.node = "edge1",
 			       .run_dir = run_dir,
 			       .site = sites,
@@ -33,8 +34,10 @@ static struct config config = {.node = "edge1",
 			       .service = services,
 			       .services = 1,
 			       .edge = edges,
-			       .edges = 1};
-static struct key own, site_key, edge_key, stranger;
+			       .edges = 1,
+			       .transit = transits,
+			       .transits = 1};
+static struct key own, site_key, edge_key, transit_key, stranger;
 static struct event_base *base;
 static struct state state;
 static struct ingest ingest;
@@ -193,17 +196,97 @@ static void counts_what_it_refuses(void **unused)
 	assert_int_equal(ingest.count[VERIFY_SIZE], 1);
 	publish_load(&site_key, 8, -2000000);
 	assert_int_equal(ingest.count[VERIFY_STALE], 1);
-	assert_true(ingest.off[0]);
+	assert_true(ingest.off_s[0] > 0);
 	publish_load(&site_key, 8, 3000000);
 	assert_int_equal(ingest.count[VERIFY_FUTURE], 1);
 	assert_int_equal(ready, 0);
 	assert_false(state.service[0].dirty);
 	publish_load(&site_key, 8, 0);
-	assert_false(ingest.off[0]);
 	assert_int_equal(ready, 1);
 	ingest_log_refused(&ingest, clock_s());
 	assert_int_equal(ingest.logged[VERIFY_UNKNOWN_KEY], 1);
 	close(fd);
+}
+
+/* Lines of the log that say so, while act() is done. */
+static unsigned lines_of(void (*act)(void), const char *what)
+{
+	FILE *file = tmpfile();
+	int before = dup(STDERR_FILENO);
+	unsigned lines = 0;
+	char line[512];
+
+	assert_true(file && before >= 0 && dup2(fileno(file), STDERR_FILENO) >= 0);
+	act();
+	fflush(stderr);
+	dup2(before, STDERR_FILENO);
+	close(before);
+	rewind(file);
+	while (fgets(line, sizeof(line), file))
+		lines += strstr(line, what) != NULL;
+	fclose(file);
+	return lines;
+}
+
+static const struct key *flapper;
+
+/* Delays about as long as reports are valid: every other one comes too late. */
+static void flap(void)
+{
+	for (unsigned i = 0; i < 20; i++)
+		publish_load(flapper, 8, i % 2 ? 0 : -2000000);
+}
+
+static void come_to_rest(void)
+{
+	for (unsigned i = 0; i < config.sites + config.edges + config.transits; i++)
+		ingest.off_s[i] -= ingest.off_s[i] > 0 ? 2 : 0; /* seconds ago */
+	publish_load(flapper, 8, 0);
+	publish_load(flapper, 8, 0);
+}
+
+/* Each kind of sender, by its own name. */
+static void names_a_clock_once(void **unused)
+{
+	const struct key *key[] = {&site_key, &edge_key, &transit_key};
+	const char *name[] = {"a", "edge2", "transit1"};
+
+	(void)unused;
+	for (unsigned i = 0; i < 3; i++) {
+		char refused[64], again[64];
+
+		snprintf(refused, sizeof(refused), "warning: %s: its reports are refused", name[i]);
+		snprintf(again, sizeof(again), "info: %s: its clock agrees", name[i]);
+		flapper = key[i];
+		assert_int_equal(lines_of(flap, refused), 1);
+		assert_int_equal(lines_of(flap, name[i]), 0);
+		assert_int_equal(lines_of(come_to_rest, again), 1);
+	}
+}
+
+static void log_all(void)
+{
+	ingest_log_refused(&ingest, clock_s() + 100);
+}
+
+/* What was good when it came and is too old when it is read is not held against its sender. */
+static void knows_what_waited(void **unused)
+{
+	struct sl_report report = {.measured_at_us = clock_unix_us() - 300000};
+	struct sl_publisher *publisher = publisher_of(&site_key);
+
+	(void)unused;
+	assert_int_equal(sl_publish(publisher, &report), 0);
+	sl_publisher_close(publisher);
+	usleep(400000);
+	event_base_loop(base, EVLOOP_NONBLOCK);
+	assert_int_equal(ingest.count[VERIFY_STALE], 1);
+	assert_true(ingest.off_s[0] == 0);
+	assert_true(ingest.waited_s >= 0.4);
+	assert_int_equal(lines_of(log_all, "they waited 0.4 s to be read"), 1);
+	publish_load(&site_key, 8, -2000000);
+	assert_true(ingest.off_s[0] > 0);
+	assert_int_equal(lines_of(log_all, "to be read"), 0);
 }
 
 /* What the kernel had to drop is known as soon as anything comes again. */
@@ -272,19 +355,22 @@ int main(void)
 		T(bounds_a_claim),
 		T(takes_an_edge),
 		T(counts_what_it_refuses),
+		T(names_a_clock_once),
+		T(knows_what_waited),
 		T(counts_what_was_dropped),
 		T(remembers_over_a_restart),
 		T(notices_its_clock_set_back),
 	};
-	struct key *key[] = {&own, &site_key, &edge_key, &stranger};
+	struct key *key[] = {&own, &site_key, &edge_key, &transit_key, &stranger};
 	int failed;
 
 	if (sodium_init() < 0 || !mkdtemp(run_dir))
 		return 1;
-	for (unsigned i = 0; i < 4; i++)
+	for (unsigned i = 0; i < 5; i++)
 		crypto_sign_keypair(key[i]->public, key[i]->secret);
 	memcpy(sites[0].key, site_key.public, SL_KEY_BYTES);
 	memcpy(edges[0].key, edge_key.public, SL_KEY_BYTES);
+	memcpy(transits[0].key, transit_key.public, SL_KEY_BYTES);
 	failed = cmocka_run_group_tests(tests, NULL, NULL);
 	return rmdir(run_dir) != 0 || failed;
 }
