@@ -5,8 +5,10 @@
 # intervals of 10 ms, 100 ms, 1 s and 10 s, two scenarios at a time, and says whether suanlu is
 # where it must be. Every row is reported, the lost ones too.
 #
-#	scripts/bench-steering.sh [--json FILE] [--png FILE] [--quick] [SCENARIO...]
+#	scripts/bench-steering.sh [--json FILE] [--png FILE] [--quick] [--random N] [SCENARIO...]
 #
+# --random: N scenarios that scripts/bench/scenario.py makes of seeds 1 to N, and no others but those
+# that are named; they take about a minute each.
 # --quick simulates a third of the time, and suanlu lets reports wait until 10 ms after a solution,
 # where the product solves at each. SUANLU names the program (default build/control/cli/suanlu),
 # JOBS how many run at once (default 2). The same commit gives the same figures.
@@ -17,14 +19,20 @@ top=$(cd "$(dirname "$0")/.." && pwd)
 suanlu=${SUANLU:-$top/build/control/cli/suanlu}
 scenarios=(swing swing-high chinanet llm site-loss site-slow heavy-tail cold-start overload
     small-sites)
-json='' png='' quick=''
+json='' png='' quick='' random=0
 
 while [ $# -gt 0 ]; do
     case $1 in
     --json) json=${2:?--json FILE}; shift 2 ;;
     --png) png=${2:?--png FILE}; shift 2 ;;
     --quick) quick=1; shift ;;
-    --help | -h) sed -n '4,16s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    --random)
+        random=${2:?--random N}
+        [[ $random =~ ^[1-9][0-9]{0,3}$ ]] || { echo "bench-steering.sh: --random: 1 to 9999" >&2; exit 1; }
+        [ -n "${named:-}" ] || scenarios=()
+        named=1
+        shift 2 ;;
+    --help | -h) sed -n '4,19s/^# \{0,1\}//p' "$0"; exit 0 ;;
     -*) echo "bench-steering.sh: unknown option $1" >&2; exit 1 ;;
     *) [ -n "${named:-}" ] || scenarios=(); named=1; scenarios+=("$1"); shift ;;
     esac
@@ -34,8 +42,14 @@ done
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
+for seed in $(seq "$random"); do
+    scenarios+=("random-$seed")
+    "$top/scripts/bench/scenario.py" "$seed" >"$work/random-$seed.yaml"
+done
+
 run_one() {
     local file=$top/tests/data/$1.yaml duration=()
+    [ ! -e "$work/$1.yaml" ] || file=$work/$1.yaml
     if [ -n "$quick" ]; then
         duration=(--solve-gap 10 --duration "$(awk '/^duration_s:/ {print $2 / 3}' "$file")")
     fi
@@ -94,7 +108,7 @@ awk -F '\t' '{printf "%-5s %8.3f %8.2f  %s\n", $1, $2, $3, $4}
 if [ -n "$png" ]; then
     {
         echo "set terminal pngcairo size 1500,900; set output '$png'"
-        echo "set multiplot layout 2,5; set logscale xy; set xlabel 'telemetry interval, ms'"
+        echo "set multiplot layout $(((${#scenarios[@]} + 4) / 5)),5; set logscale xy; set xlabel 'telemetry interval, ms'"
         echo "set ylabel 'mean, ms'; set key off; set grid; set xrange [7:14000]"
         for s in "${scenarios[@]}"; do
             best=$(jq "[.[] | select(.scenario == \"$s\") | .mean_ms] | min" "$work/all")
