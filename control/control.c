@@ -48,7 +48,7 @@ static void update(struct control *control, unsigned service, double now_s)
 	log_weights(control, service);
 	link_standby(&control->link, service, control->routes.service[service].standby);
 	link_know(&control->link, service, control->routes.service[service].wait_s,
-		  control->routes.service[service].step_s);
+		  control->routes.service[service].step_s, control->routes.service[service].draws);
 	link_set(&control->link, service, control->routes.service[service].weight, cause);
 }
 

@@ -34,6 +34,8 @@ int link_open(struct link *link, struct event_base *base, const struct config *c
 		link_close(link);
 		return -ENOMEM;
 	}
+	for (unsigned i = 0; i < config->services; i++)
+		link->service[i].draws = 1;
 	for (unsigned i = 0; i < config->sites; i++)
 		memcpy(link->ways[i].via, config->site[i].via, sizeof(link->ways[i].via));
 	return 0;
@@ -320,13 +322,15 @@ void link_start(struct link *link)
 	connect_now(-1, 0, link);
 }
 
-void link_know(struct link *link, unsigned service, const float *wait_s, const float *step_s)
+void link_know(struct link *link, unsigned service, const float *wait_s, const float *step_s,
+	       unsigned draws)
 {
 	struct link_service *s = &link->service[service];
 	size_t bytes = link->config->service[service].sites * sizeof(float);
 
 	memcpy(s->wait_s, wait_s, bytes);
 	memcpy(s->step_s, step_s, bytes);
+	s->draws = (uint16_t)draws;
 }
 
 /* As link_set has it: a change waits for the answer to what was sent before. */

@@ -19,10 +19,11 @@ struct link_service {
 	uint32_t weight[SL_CANDIDATES_MAX];
 	uint32_t standby[SL_CANDIDATES_MAX];
 	float wait_s[SL_CANDIDATES_MAX], step_s[SL_CANDIDATES_MAX]; /* as in the message */
-	bool pending;						    /* in the queue to be sent */
-	bool unanswered;					    /* sent, no answer yet */
-	bool again;						    /* changed since it was sent */
-	bool refused;						    /* by the last answer */
+	uint16_t draws;
+	bool pending;				 /* in the queue to be sent */
+	bool unanswered;			 /* sent, no answer yet */
+	bool again;				 /* changed since it was sent */
+	bool refused;				 /* by the last answer */
 	uint64_t generation;			 /* of the last message sent; 0: none */
 	uint64_t acknowledged;			 /* the last one that the dataplane uses; 0: none */
 	struct reaction_cause cause, sent_cause; /* of what waits; of what is unanswered */
@@ -101,8 +102,10 @@ void link_ways(struct link *link, unsigned site, const struct sl_via *via,
 /* What members get if none with a weight is alive (route.h); goes out with the next link_set. */
 void link_standby(struct link *link, unsigned service, const uint32_t *standby);
 
-/* What flows wait for, by site too; goes out with the next link_set. */
-void link_know(struct link *link, unsigned service, const float *wait_s, const float *step_s);
+/* What flows wait for, by site too, and the best of how many draws they take; goes out with the
+ * next link_set. */
+void link_know(struct link *link, unsigned service, const float *wait_s, const float *step_s,
+	       unsigned draws);
 
 /* New weights of a service, by its config.service[].site order. */
 void link_set(struct link *link, unsigned service, const uint32_t *weight,

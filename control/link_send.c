@@ -19,7 +19,8 @@ static size_t build(const struct link *link, unsigned index, struct sl_msg_servi
 	out->protocol = service->protocol;
 	out->affinity = (uint8_t)service->affinity;
 	out->idle_s = service->idle_s;
-	out->candidates = service->sites;
+	out->candidates = (uint16_t)service->sites;
+	out->draws = link->service[index].draws;
 	for (unsigned k = 0; k < service->sites; k++) {
 		const struct config_site *site = &link->config->site[service->site[k]];
 		const struct link_ways *ways = &link->ways[service->site[k]];

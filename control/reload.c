@@ -109,7 +109,7 @@ static void decide(struct control *next, double now_s)
 		service->cause = (struct reaction_cause){};
 		link_standby(&next->link, i, next->routes.service[i].standby);
 		link_know(&next->link, i, next->routes.service[i].wait_s,
-			  next->routes.service[i].step_s);
+			  next->routes.service[i].step_s, next->routes.service[i].draws);
 		link_set(&next->link, i, next->routes.service[i].weight, (struct reaction_cause){});
 	}
 }

@@ -13,6 +13,7 @@
 #define SWING_S 0.25	/* a share goes from 0 to 1 in no less */
 #define SHARE_OFF 0.001 /* a used site with less gets none */
 #define SHARE_ON 0.005	/* an unused site with less stays unused */
+#define DRAWS_LEAST 2	/* however many edges there are */
 #define WAIT_MAX_S 1e6
 #define WAIT_WORTH 0.05	  /* of a service time: a smaller change of a wait is not told */
 #define WAIT_GAP_S 0.01	  /* nor one so soon after another */
@@ -41,6 +42,7 @@ int routes_open(struct routes *routes, struct state *state)
 	if (!routes->service)
 		return -ENOMEM;
 	for (unsigned i = 0; i < config->services; i++) {
+		routes->service[i].draws = 1;
 		routes->service[i].x = calloc(routes->edges, sizeof(solve_row));
 		if (!routes->service[i].x) {
 			routes_close(routes);
@@ -195,6 +197,22 @@ static bool quantise(struct route *route, unsigned sites)
 }
 
 /*
+ * Of the best of how many draws flows take. What this edge sends it knows at once, what others send
+ * only when they tell: the more of all is its own, the nearer to the least wait it may go without
+ * meeting the others there. The line is by simulation (bench-steering.sh --random).
+ */
+static unsigned draws(const struct state *state, unsigned service)
+{
+	const struct state_service *s = &state->service[service];
+	double own = s->demand_per_s, all = own;
+
+	for (unsigned k = 0; k < state->config->service[service].sites; k++)
+		all += s->member[k].others_per_s;
+	double part = all > 0 ? own / all : 1.0 / (1 + state->config->edges);
+	return DRAWS_LEAST + (unsigned)lround((SL_DRAWS_MAX - DRAWS_LEAST) * part);
+}
+
+/*
  * What the dataplane compares its draws by. True if that changed for a site in use by enough to be
  * told, and was not told just now: the dataplane counts itself what it sends.
  */
@@ -203,6 +221,7 @@ static bool know(const struct state *state, unsigned service, struct route *rout
 {
 	float wait_s[SL_CANDIDATES_MAX] = {0}, step_s[SL_CANDIDATES_MAX] = {0};
 	bool late = now_s - route->told_s >= WAIT_GAP_S;
+	unsigned best_of = draws(state, service);
 
 	for (unsigned k = 0; k < state->config->service[service].sites; k++) {
 		const struct estimate *estimate = &state->service[service].member[k].estimate;
@@ -219,8 +238,10 @@ static bool know(const struct state *state, unsigned service, struct route *rout
 		worth |= late &&
 			 fabsf(wait_s[k] - route->wait_s[k]) > WAIT_WORTH * queue->service_time_s;
 	}
+	worth |= late && best_of != route->draws;
 	if (!worth)
 		return false;
+	route->draws = best_of;
 	memcpy(route->wait_s, wait_s, sizeof(wait_s));
 	memcpy(route->step_s, step_s, sizeof(step_s));
 	route->told_s = now_s;

@@ -44,6 +44,7 @@ struct route {
 	float wait_s[SL_CANDIDATES_MAX]; /* of one more flow, as last published; and what it adds
 					    to that, 0: not known */
 	float step_s[SL_CANDIDATES_MAX];
+	unsigned draws;				  /* of which a flow takes the best, by that */
 	double told_s;				  /* when these were published */
 	double arrivals_per_s[SL_CANDIDATES_MAX]; /* at the site, by all edges and others */
 	double response_s[SL_CANDIDATES_MAX];	  /* predicted at that; NaN: no report */

@@ -4,12 +4,13 @@
 #include <string.h>
 
 void prefer_init(struct prefer *prefer, const struct choose_set *set, const float *wait_s,
-		 const float *step_s)
+		 const float *step_s, unsigned draws)
 {
 	unsigned with_weight = 0, known = 0;
 	float sum = 0;
 
 	memset(prefer, 0, sizeof(*prefer));
+	prefer->draws = (uint16_t)draws;
 	for (uint32_t i = 0; i < set->candidates; i++) {
 		bool has_weight = isfinite(set->inverse_weight[i]);
 
@@ -78,6 +79,7 @@ PREFER_CLONES void prefer_renew(struct choice *choice, const struct prefer *pref
 	predict(choice, prefer, counters, wait_s);
 	for (uint32_t at = 0; at < set->candidates; at += CHOOSE_GROUP) {
 		floats wait, share, as_long = {0}, longer = {0}, none = {0};
+		floats bent = none + 1, power = none + 1;
 
 		memcpy(&wait, &wait_s[at], sizeof(wait));
 		memcpy(&share, &prefer->share[at], sizeof(share));
@@ -88,8 +90,11 @@ PREFER_CLONES void prefer_renew(struct choice *choice, const struct prefer *pref
 			as_long += (floats)(part & (there >= wait));
 			longer += (floats)(part & (there > wait));
 		}
-		share *= as_long * as_long + as_long * longer + longer * longer;
-		share = 1 / share; /* infinite without a weight */
+		for (unsigned d = 1; d < prefer->draws; d++) {
+			power *= as_long;
+			bent = bent * longer + power;
+		}
+		share = 1 / (share * bent); /* infinite without a weight */
 		memcpy(&set->inverse_weight[at], &share, sizeof(share));
 	}
 }

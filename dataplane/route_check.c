@@ -109,6 +109,8 @@ enum sl_ack_status route_check_service(const struct sl_msg_service *message, siz
 		return wrong(field, "length");
 	if (message->candidates > SL_CANDIDATES_MAX)
 		return wrong(field, "candidates");
+	if (message->draws < 1 || message->draws > SL_DRAWS_MAX)
+		return wrong(field, "draws");
 	if (bytes != sizeof(*message) + message->candidates * sizeof(struct sl_candidate))
 		return wrong(field, "length");
 	if (!name_ok(message->service))

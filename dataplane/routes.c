@@ -110,6 +110,7 @@ static struct service *service_from(const struct routes *routes,
 	if (service) {
 		service->slot = slot;
 		service->idle_s = message->idle_s;
+		service->draws = message->draws;
 		service->affinity = message->affinity;
 		service->ipv4 = message->ipv4;
 		service->ipv6 = message->ipv6;
@@ -187,7 +188,7 @@ static void serve(struct routes *routes, struct service *service)
 		wait_s[i] = candidate->wait_s;
 		step_s[i] = candidate->step_s;
 	}
-	prefer_init(&service->prefer, &service->choose, wait_s, step_s);
+	prefer_init(&service->prefer, &service->choose, wait_s, step_s, service->draws);
 	for (unsigned w = 0; w < routes->workers; w++)
 		prefer_begin(&service->choice[w], &service->prefer, &service->choose,
 			     routes->counters->worker[w].member);

@@ -11,10 +11,10 @@
 #pragma once
 
 #include "adjacency.h"
-#include "prefer.h"
 #include "classify.h"
 #include "decap.h"
 #include "encap.h"
+#include "prefer.h"
 #include "slots.h"
 #include <rte_rcu_qsbr.h>
 #include <suanlu/counters.h>
@@ -39,6 +39,7 @@ struct service {
 	struct choice *choice; /* of each worker, behind this */
 	uint32_t idle_s;
 	uint16_t slot;
+	uint16_t draws;
 	uint8_t affinity; /* enum sl_affinity */
 	/* what main needs to answer and to compare */
 	struct in_addr ipv4;

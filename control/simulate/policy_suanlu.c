@@ -87,7 +87,7 @@ static void publish(struct control *control)
 
 	for (unsigned j = 0; j < control->config.sites; j++)
 		choose_add(&set, control->config.site[j].name, route->weight[j], (uint16_t)j);
-	prefer_init(&control->prefer, &set, route->wait_s, route->step_s);
+	prefer_init(&control->prefer, &set, route->wait_s, route->step_s, route->draws);
 	prefer_begin(&control->choice, &control->prefer, &set, control->counters);
 }
 

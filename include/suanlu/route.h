@@ -19,7 +19,8 @@
 #include <netinet/in.h>
 #include <stdint.h>
 
-#define SL_ROUTE_VERSION 3
+#define SL_ROUTE_VERSION 4
+#define SL_DRAWS_MAX 10 /* of weighted draws, of which a flow takes the best */
 
 #define SL_NAME_MAX 32 /* bytes with the final NUL: service, site and node names */
 #define SL_SERVICES_MAX 4096
@@ -113,7 +114,8 @@ struct sl_msg_service {
 	uint8_t protocol;     /* IPPROTO_TCP or IPPROTO_UDP */
 	uint8_t affinity;     /* enum sl_affinity */
 	uint32_t idle_s;      /* a pin unused for so long is forgotten, 1..16383 */
-	uint32_t candidates;  /* 0..SL_CANDIDATES_MAX */
+	uint16_t candidates;  /* 0..SL_CANDIDATES_MAX */
+	uint16_t draws;	      /* by weight, of which a new flow takes the best; 1..SL_DRAWS_MAX */
 	struct sl_candidate candidate[];
 };
 _Static_assert(sizeof(struct sl_msg_service) == 80, "service message");

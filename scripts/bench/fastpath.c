@@ -66,7 +66,8 @@ static struct message message(const char *name, unsigned service, uint32_t weigh
 				     .port = 80 + service,
 				     .protocol = IPPROTO_TCP,
 				     .idle_s = 3600,
-				     .candidates = SITES}};
+				     .candidates = SITES,
+				     .draws = SL_DRAWS_MAX}};
 
 	snprintf(m.head.service, sizeof(m.head.service), "service%u", service);
 	inet_pton(AF_INET, "192.0.2.80", &m.head.ipv4);

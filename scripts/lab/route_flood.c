@@ -67,6 +67,7 @@ static void send_service(unsigned number)
 				    .protocol = IPPROTO_TCP,
 				    .idle_s = 60,
 				    .candidates = SITES,
+				    .draws = 1,
 			    }};
 
 	m.service.header = header(SL_MSG_SERVICE, sizeof(m));

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Weights bent by waits, against three draws of which the shortest wait is taken. */
+/* Weights bent by waits, against d draws of which the shortest wait is taken. */
 #include "dataplane/prefer.h"
 #include <math.h>
 #include <setjmp.h>
@@ -20,6 +20,7 @@ static struct prefer prefer;
 static struct choice choice;
 static struct sl_member_counters counters[SL_CANDIDATES_MAX];
 static float wait_s[SL_CANDIDATES_MAX], step_s[SL_CANDIDATES_MAX];
+static unsigned draws = 3;
 
 static void add(const char *site, uint32_t weight, float wait, float step)
 {
@@ -30,7 +31,7 @@ static void add(const char *site, uint32_t weight, float wait, float step)
 
 static void begin(void)
 {
-	prefer_init(&prefer, &set, wait_s, step_s);
+	prefer_init(&prefer, &set, wait_s, step_s, draws);
 	prefer_begin(&choice, &prefer, &set, counters);
 }
 
@@ -39,6 +40,7 @@ static int set_up(void **state)
 	(void)state;
 	memset(&set, 0, sizeof(set));
 	memset(counters, 0, sizeof(counters));
+	draws = 3;
 	return 0;
 }
 
@@ -61,12 +63,12 @@ static unsigned draw(void)
 	return i;
 }
 
-/* The shortest wait of three; of equal ones the first drawn, so by weight. */
-static unsigned best_of_three(void)
+/* The shortest wait of all draws; of equal ones the first drawn, so by weight. */
+static unsigned best_of_all(void)
 {
 	unsigned best = draw();
 
-	for (unsigned i = 0; i < 2; i++) {
+	for (unsigned i = 1; i < draws; i++) {
 		unsigned other = draw();
 		best = wait_s[other] < wait_s[best] ? other : best;
 	}
@@ -78,18 +80,19 @@ static void compare(void)
 	unsigned count[SL_CANDIDATES_MAX] = {0};
 
 	for (unsigned i = 0; i < DRAWS; i++)
-		count[best_of_three()]++;
+		count[best_of_all()]++;
 	for (unsigned i = 0; i < set.candidates; i++) {
 		double p = share_of(&choice.set, i);
 		assert_true(fabs(count[i] - p * DRAWS) < 6 * sqrt(p * DRAWS) + 6);
 	}
 }
 
-static void test_three_draws(void **state)
+static void test_draws(void **state)
 {
 	(void)state;
-	for (unsigned round = 0; round < 8; round++) {
+	for (unsigned round = 0; round < 12; round++) {
 		set_up(NULL);
+		draws = 1 + round % SL_DRAWS_MAX;
 		unsigned sites = 2 + (unsigned)(erand48(seed) * 20); /* more than a group, too */
 		for (unsigned i = 0; i < sites; i++) {
 			char site[16];
@@ -167,7 +170,7 @@ static void test_long(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup(test_three_draws, set_up),
+		cmocka_unit_test_setup(test_draws, set_up),
 		cmocka_unit_test_setup(test_equal_waits, set_up),
 		cmocka_unit_test_setup(test_sent, set_up),
 		cmocka_unit_test_setup(test_unknown, set_up),

@@ -501,6 +501,7 @@ static void test_two_edges(void **state)
 					 lab[1].routes.service[0].x[row][k]) < 0.05);
 	assert_true(share(&lab[0], A) > 0.7 && share(&lab[1], B) > 0.7);
 	assert_true(lab[0].state.service[0].member[B].others_per_s > 200);
+	assert_int_equal(lab[0].routes.service[0].draws, 6); /* 2 + 8 x 300 / 650 */
 	/* An edge that is no more heard counts for 5 validities, then no longer. */
 	assert_true(state_edge_live(&lab[0].state, 0, lab[0].now_s + 2.4));
 	assert_false(state_edge_live(&lab[0].state, 0, lab[0].now_s + 2.6));
@@ -509,6 +510,7 @@ static void test_two_edges(void **state)
 		report(&lab[0], k, 0);
 	update(&lab[0]);
 	assert_true(lab[0].state.service[0].member[B].others_per_s == 0);
+	assert_int_equal(lab[0].routes.service[0].draws, SL_DRAWS_MAX);
 	lab_close(&lab[0]);
 	lab_close(&lab[1]);
 }
