@@ -54,14 +54,14 @@ if ! ls /usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-"$(uname -m)".a
 fi
 
 build() {
-    local log=$BUILD/build.log watched="'-fsanitize=fuzzer-no-link','-fprofile-instr-generate'"
+    local log=$BUILD/build.log
     mkdir -p "$BUILD"
     export LLVM_PROFILE_FILE=$BUILD/build.profraw # of what the build itself runs
     if [ ! -e "$BUILD/build.ninja" ]; then
-        CC=clang CXX=clang++ nice meson setup "$BUILD" "$TOP" -Dbuildtype=debugoptimized -Db_lundef=false \
+        CC=clang nice meson setup "$BUILD" "$TOP" -Dbuildtype=debugoptimized -Db_lundef=false \
             -Db_sanitize=address,undefined \
-            "-Dc_args=[$watched,'-fcoverage-mapping']" "-Dcpp_args=[$watched,'-fcoverage-mapping']" \
-            "-Dc_link_args=[$watched]" "-Dcpp_link_args=[$watched]" >"$log" 2>&1
+            "-Dc_args=['-fsanitize=fuzzer-no-link','-fprofile-instr-generate','-fcoverage-mapping']" \
+            "-Dc_link_args=['-fsanitize=fuzzer-no-link','-fprofile-instr-generate']" >"$log" 2>&1
     fi && nice ninja -C "$BUILD" "${TARGETS[@]/#/tests/fuzz/fuzz_}" >"$log" 2>&1 && return
     tail -n 20 "$log" >&2
     exit 1

@@ -9,9 +9,9 @@ set -euo pipefail
 
 packages=(
     # build
-    gcc g++ libc6-dev linux-libc-dev clang libclang-rt-14-dev llvm meson ninja-build pkg-config protobuf-c-compiler
+    gcc libc6-dev linux-libc-dev clang libclang-rt-14-dev llvm meson ninja-build pkg-config protobuf-c-compiler
     # what it stands on
-    libdpdk-dev libbpf-dev libxdp-dev libmnl-dev libsodium-dev libcrypto++-dev libprotobuf-c-dev
+    libdpdk-dev libbpf-dev libxdp-dev libmnl-dev libsodium-dev libprotobuf-c-dev
     libevent-dev libyaml-dev libjansson-dev libcap-dev libcmocka-dev libnats-dev
     # lab, tests and demo
     iproute2 iputils-ping ethtool procps curl jq gnuplot-nox tcpdump

@@ -104,22 +104,14 @@ bool codec_peek(const uint8_t *signed_report, size_t bytes, struct codec_peek *p
 	return true;
 }
 
-size_t codec_text(const uint8_t *report, size_t bytes, uint8_t text[CODEC_TEXT_MAX])
-{
-	static_assert(CODEC_TEXT_MAX == SIGN_PREFIX_BYTES + CODEC_DATAGRAM_MAX);
-	if (bytes > CODEC_DATAGRAM_MAX)
-		return 0;
-	memcpy(text, SIGN_PREFIX, SIGN_PREFIX_BYTES);
-	if (bytes > 0) /* an empty report may be a null pointer */
-		memcpy(text + SIGN_PREFIX_BYTES, report, bytes);
-	return SIGN_PREFIX_BYTES + bytes;
-}
-
 bool codec_signature_valid(const uint8_t key[KEY_PUBLIC_BYTES], const uint8_t *report, size_t bytes,
 			   const uint8_t signature[crypto_sign_BYTES])
 {
-	uint8_t text[CODEC_TEXT_MAX];
+	uint8_t text[SIGN_PREFIX_BYTES + CODEC_DATAGRAM_MAX] = SIGN_PREFIX;
 
-	bytes = codec_text(report, bytes, text);
-	return bytes > 0 && crypto_sign_verify_detached(signature, text, bytes, key) == 0;
+	if (bytes > CODEC_DATAGRAM_MAX)
+		return false;
+	if (bytes > 0) /* an empty report may be a null pointer */
+		memcpy(text + SIGN_PREFIX_BYTES, report, bytes);
+	return crypto_sign_verify_detached(signature, text, SIGN_PREFIX_BYTES + bytes, key) == 0;
 }

@@ -60,10 +60,5 @@ struct codec_peek {
  */
 bool codec_peek(const uint8_t *signed_report, size_t bytes, struct codec_peek *peek);
 
-/* What a signature is over: the prefix of its kind, and the report. 0: it is too long. */
-#define CODEC_TEXT_MAX (15 + CODEC_DATAGRAM_MAX)
-size_t codec_text(const uint8_t *report, size_t bytes, uint8_t text[CODEC_TEXT_MAX]);
-
-/* Of any key: asks all of it each time (signature.h is for keys that are known). */
 bool codec_signature_valid(const uint8_t key[KEY_PUBLIC_BYTES], const uint8_t *report, size_t bytes,
 			   const uint8_t signature[crypto_sign_BYTES]);

@@ -3,7 +3,6 @@
 #include "codec.h"
 #include "plausible.h"
 #include "replay_window.h"
-#include "signature.h"
 #include "unpack.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -224,18 +223,16 @@ static enum verify_reason judge_time(uint64_t measured_us, uint32_t valid_for_ms
 static enum verify_reason judge(const struct verify_peer *peer, const Suanlu__SignedReport *outer,
 				const Suanlu__Report *report, uint64_t now_us)
 {
-	uint8_t text[CODEC_TEXT_MAX];
 	enum verify_reason reason;
-	size_t bytes;
 
 	if (!replay_window_is_new(&peer->window, report->sequence, report->measured_at_us))
 		return VERIFY_REPLAYED;
 	reason = judge_time(report->measured_at_us, report->valid_for_ms, now_us);
 	if (reason != VERIFY_ACCEPTED)
 		return reason;
-	bytes = codec_text(outer->report.data, outer->report.len, text);
-	if (bytes == 0 || outer->signature.len != crypto_sign_BYTES ||
-	    !signature_valid(peer->key, text, bytes, outer->signature.data))
+	if (outer->signature.len != crypto_sign_BYTES ||
+	    !codec_signature_valid(peer->key, outer->report.data, outer->report.len,
+				   outer->signature.data))
 		return VERIFY_SIGNATURE;
 	return plausible(report, NULL, 0) ? VERIFY_ACCEPTED : VERIFY_IMPLAUSIBLE;
 }
