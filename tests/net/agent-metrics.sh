@@ -152,6 +152,12 @@ kill -USR1 "$(lab_pid agent)"
 check "SIGUSR1: it tells what it counted" "$(grep 'chat:.*scrapes' "$LAB_DIR/agent.err")" \
     lab_wait 5 "" grep -qE "$COUNTED" "$LAB_DIR/agent.err"
 
+# All that has been wrong since, at each scrape.
+check "what stays wrong is not named again" "$(grep -F chat: "$LAB_DIR/agent.err" | tail -n 3)" \
+    eval 'says "chat: http://127.0.0.1:8000/chat: a value is NaN" 1 &&
+        says "chat: http://127.0.0.1:8000/chat: 1 of" 1'
+check "... and harms nobody else" "not so" lab_wait 3 "" reported '.good.in_flight == 12 and has("web")'
+
 # A reload ends it if its configuration is good, for systemd to start it again.
 sed 's/scrape_ms: 200/scrape_ms: 1/' "$LAB_DIR/agent.yaml" >"$LAB_DIR/wrong.yaml"
 cp "$LAB_DIR/agent.yaml" "$LAB_DIR/right.yaml"
