@@ -20,10 +20,12 @@ static double background_part(const struct state_member *member, unsigned sites,
 	return positive > 0 ? fmax(0, all) / positive : 0;
 }
 
-/* Sites that never reported work as fast as the others do, as far as anybody knows. */
-static void describe_unheard(const struct state_member *member, unsigned sites,
-			     struct solve_site *out)
+/* Sites that never reported work as fast as they may, or as the others do. */
+static void describe_unheard(const struct state *state, unsigned service, struct solve_site *out)
 {
+	const struct config_service *s = &state->config->service[service];
+	const struct state_member *member = state->service[service].member;
+	unsigned sites = s->sites;
 	double sum_s = 0, servers = 0;
 
 	for (unsigned k = 0; k < sites; k++) {
@@ -33,9 +35,16 @@ static void describe_unheard(const struct state_member *member, unsigned sites,
 		sum_s += estimate->servers * estimate->service_time_s;
 		servers += estimate->servers;
 	}
-	for (unsigned k = 0; servers > 0 && k < sites; k++)
-		if (member[k].estimate.last_report_s < 0)
+	for (unsigned k = 0; k < sites; k++) {
+		const struct config_site *site = &state->config->site[s->site[k]];
+
+		if (member[k].estimate.last_report_s >= 0)
+			continue;
+		if (site->flows_per_s > 0)
+			out[k].queue.service_time_s = site->servers / (double)site->flows_per_s;
+		else if (servers > 0)
 			out[k].queue.service_time_s = sum_s / servers;
+	}
 }
 
 /* However short it says its work is, a site finishes no more than the operator gave it. */
@@ -77,5 +86,5 @@ void describe_sites(const struct state *state, unsigned service, double now_s,
 		out[k].queue = estimate_queue(estimate, now_s);
 		bound_claim(&state->config->site[at], &out[k].queue);
 	}
-	describe_unheard(member, sites, out);
+	describe_unheard(state, service, out);
 }

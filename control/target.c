@@ -13,19 +13,31 @@ static void target_clear(struct route *route)
 	memset(route->target, 0, sizeof(route->target));
 }
 
+/* By what the operator says that sites finish; by their servers if he does not say it of all. */
 static void target_capacity(const struct routes *routes, unsigned service, struct route *route)
 {
 	const struct config *config = routes->state->config;
 	const struct config_service *s = &config->service[service];
-	double servers = 0;
+	double flows_per_s = 0, servers = 0;
+	bool said = true;
 
 	target_clear(route);
-	for (unsigned k = 0; k < s->sites; k++)
+	for (unsigned k = 0; k < s->sites; k++) {
+		const struct config_site *site = &config->site[s->site[k]];
+
+		if (route->use[k] != ROUTES_USABLE)
+			continue;
+		servers += site->servers;
+		flows_per_s += site->flows_per_s;
+		said = said && site->flows_per_s > 0;
+	}
+	for (unsigned k = 0; k < s->sites; k++) {
+		const struct config_site *site = &config->site[s->site[k]];
+
 		if (route->use[k] == ROUTES_USABLE)
-			servers += config->site[s->site[k]].servers;
-	for (unsigned k = 0; k < s->sites; k++)
-		if (route->use[k] == ROUTES_USABLE)
-			route->target[k] = config->site[s->site[k]].servers / servers;
+			route->target[k] =
+				said ? site->flows_per_s / flows_per_s : site->servers / servers;
+	}
 }
 
 static void target_nearest(const struct routes *routes, unsigned service, struct route *route)

@@ -65,6 +65,8 @@ static int open_config(const struct world *world, struct control *control, unsig
 	for (unsigned j = 0; j < config->sites; j++) {
 		strcpy(config->site[j].name, scenario->site[j].name);
 		config->site[j].servers = scenario->site[j].servers;
+		config->site[j].flows_per_s = (uint32_t)ceil(scenario->site[j].servers /
+							     scenario->site[j].service_time_s);
 		config->site[j].delay_s = scenario->delay_s[own][j];
 		control->service.site[j] = j;
 	}

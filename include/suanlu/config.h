@@ -55,7 +55,8 @@ struct config_site {
 	struct in6_addr reflector; /* STAMP, reached by the site's own way; :: none */
 	uint32_t servers; /* parallel servers it may claim at most, and is taken to have until it
 			     reports */
-	uint32_t flows_per_s; /* of a service, that it may claim to finish at most; 0: no bound */
+	uint32_t flows_per_s; /* of a service, that it may claim to finish at most, and is taken to
+				 until it reports; 0: no bound */
 	char (*label)[SL_NAME_MAX];
 	unsigned labels;
 	bool discovered; /* not of the file: it announced itself */

@@ -8,6 +8,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "control/describe.h"
 #include "control/routes.h"
 
 #define VALID_S 0.5
@@ -141,6 +142,35 @@ static void test_capacity(void **state)
 	assert_true(isnan(lab.routes.service[0].predicted_s));
 	assert_why(&lab, A, "used, by capacity: no report yet");
 	assert_false(update(&lab));
+	lab_close(&lab);
+}
+
+/* Until they report, sites finish what the operator says of them. */
+static void test_capacity_said(void **state)
+{
+	static const uint32_t flows_per_s[SITES] = {100, 300, 600};
+	struct solve_site site[SL_CANDIDATES_MAX];
+	struct lab lab;
+
+	(void)state;
+	lab_describe(&lab);
+	for (unsigned k = 0; k < SITES; k++)
+		lab.site[k].flows_per_s = flows_per_s[k];
+	lab_open(&lab);
+	assert_true(update(&lab));
+	for (unsigned k = 0; k < SITES; k++)
+		assert_true(fabs(share(&lab, k) - flows_per_s[k] / 1000.0) < 1e-6);
+	report(&lab, B, 100);
+	describe_sites(&lab.state, 0, lab.now_s, site);
+	assert_true(fabs(queue_capacity_per_s(&site[A].queue) - 100) < 1e-6);
+	assert_true(fabs(queue_capacity_per_s(&site[C].queue) - 600) < 1e-6);
+	lab_close(&lab);
+
+	lab_describe(&lab); /* not of all: by servers */
+	lab.site[A].flows_per_s = 100;
+	lab_open(&lab);
+	assert_true(update(&lab));
+	assert_true(share(&lab, A) == 0.25);
 	lab_close(&lab);
 }
 
@@ -518,12 +548,19 @@ static void test_two_edges(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_capacity),  cmocka_unit_test(test_load),
-		cmocka_unit_test(test_claim),	  cmocka_unit_test(test_uncounted),
-		cmocka_unit_test(test_surge),	  cmocka_unit_test(test_never_and_silent),
-		cmocka_unit_test(test_excluded),  cmocka_unit_test(test_bounded),
-		cmocka_unit_test(test_regret),	  cmocka_unit_test(test_held),
-		cmocka_unit_test(test_nearest),	  cmocka_unit_test(test_published),
+		cmocka_unit_test(test_capacity),
+		cmocka_unit_test(test_capacity_said),
+		cmocka_unit_test(test_load),
+		cmocka_unit_test(test_claim),
+		cmocka_unit_test(test_uncounted),
+		cmocka_unit_test(test_surge),
+		cmocka_unit_test(test_never_and_silent),
+		cmocka_unit_test(test_excluded),
+		cmocka_unit_test(test_bounded),
+		cmocka_unit_test(test_regret),
+		cmocka_unit_test(test_held),
+		cmocka_unit_test(test_nearest),
+		cmocka_unit_test(test_published),
 		cmocka_unit_test(test_two_edges),
 	};
 
