@@ -202,7 +202,7 @@ for case in "${CASES[@]}"; do
     [[ $case != nats* && $case != cold-edge ]] || command -v nats-server >/dev/null ||
         lab_fail "nats-server is missing: scripts/install.sh --peers"
 done
-trap 'cat "$LAB_DIR"/sites.err >&2 2>/dev/null; lab_down' EXIT
+trap 'cat "$LAB_DIR"/sites.err >&2 2>/dev/null || true; lab_down' EXIT
 trap 'exit 130' INT TERM
 lab_up
 lab_key edge
