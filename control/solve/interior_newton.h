@@ -66,9 +66,9 @@ LANES_INLINE void couple(struct interior *in)
 				}
 			}
 			lanes both = lanes_sums(sum);
-			memcpy((double *)in->matrix[j] + k, &both, sizeof(both) / 2);
-			memcpy((double *)in->matrix[j + 1] + k, (double *)&both + LANES / 2,
-			       sizeof(both) / 2);
+			lanes_half *row = (lanes_half *)in->matrix[j] + k / 4;
+			row[0] = __builtin_shufflevector(both, both, 0, 1, 2, 3);
+			row[2 * VECTORS_MAX] = __builtin_shufflevector(both, both, 4, 5, 6, 7);
 		}
 	}
 }

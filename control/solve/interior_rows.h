@@ -11,7 +11,7 @@
 #include <string.h>
 
 #define ROUNDING 4e-16
-#define SAME 1e-12     /* loads that differ by no more have the same marginals */
+#define SAME 1e-10     /* loads that differ by no more have the same marginals */
 #define FAR_S 1e12     /* stands for infinite: times a share of 0 it is 0 */
 #define NOTHING 1e-300 /* least sum to divide by: a row of nothing stays so */
 
