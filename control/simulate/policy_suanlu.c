@@ -15,6 +15,7 @@
 #include <string.h>
 
 #define DEMAND_VALID_MS 500
+#define WHOLE_S 0.2 /* between, paths are not told: as demand.c does */
 
 struct control {
 	struct config config;
@@ -25,6 +26,7 @@ struct control {
 	uint64_t sent[SCENARIO_SITES_MAX], closed[SCENARIO_SITES_MAX];
 	double counted_s;
 	double updated_s;
+	double whole_s; /* paths are told from then on */
 	struct prefer prefer;
 	struct choice choice;
 	struct sl_member_counters counters[SCENARIO_SITES_MAX];
@@ -35,6 +37,7 @@ struct message { /* of one edge's demand to another */
 	uint64_t sent[SCENARIO_SITES_MAX], closed[SCENARIO_SITES_MAX];
 	uint32_t next;
 	uint16_t from, to;
+	bool whole; /* with paths */
 };
 
 struct suanlu {
@@ -181,7 +184,7 @@ static void report_suanlu(struct world *world, unsigned edge, const struct repor
 	update(world, control);
 }
 
-static void tell(struct world *world, unsigned from, unsigned to)
+static void tell(struct world *world, unsigned from, unsigned to, bool whole)
 {
 	const struct scenario *scenario = world->scenario;
 	struct suanlu *suanlu = world->private;
@@ -206,8 +209,9 @@ static void tell(struct world *world, unsigned from, unsigned to)
 	message->demand_per_s = suanlu->control[from].state.service[0].demand_per_s;
 	message->from = (uint16_t)from;
 	message->to = (uint16_t)to;
-	memcpy(message->sent, suanlu->control[from].sent, sizeof(message->sent));
-	memcpy(message->closed, suanlu->control[from].closed, sizeof(message->closed));
+	message->whole = whole;
+	memcpy(message->sent, suanlu->control[from].sent, scenario->sites * sizeof(uint64_t));
+	memcpy(message->closed, suanlu->control[from].closed, scenario->sites * sizeof(uint64_t));
 	/* Edges have no path of their own in a scenario: by way of the nearest site. */
 	for (unsigned j = 0; j < scenario->sites; j++)
 		delay_s = fmin(delay_s, scenario->delay_s[from][j] + scenario->delay_s[to][j]);
@@ -231,18 +235,19 @@ static void event_suanlu(struct world *world, uint32_t index)
 		path[j].site = control->config.site[j].name;
 		path[j].delay_s = world->scenario->delay_s[message->from][j];
 		paths[j] = &path[j];
+		if (message->sent[j] == 0)
+			continue;
 		flows[j] = (Suanlu__SiteFlows)SUANLU__SITE_FLOWS__INIT;
 		flows[j].site = control->config.site[j].name;
 		flows[j].sent = message->sent[j];
 		flows[j].closed = message->closed[j];
-		flow[j] = &flows[j];
+		flow[demand.n_site++] = &flows[j];
 	}
-	demand.n_site = control->config.sites;
 	demand.site = flow;
 	report.valid_for_ms = DEMAND_VALID_MS;
 	report.n_demand = 1;
 	report.demand = &demands;
-	report.n_path = control->config.sites;
+	report.n_path = message->whole ? control->config.sites : 0;
 	report.path = paths;
 	state_edge_report(&control->state, place(message->to, message->from), &report,
 			  world->now_s);
@@ -279,12 +284,15 @@ static void tick_suanlu(struct world *world, unsigned edge)
 {
 	struct suanlu *suanlu = world->private;
 	struct control *control = &suanlu->control[edge];
+	bool whole = world->now_s >= control->whole_s;
 
 	if (world->now_s > control->counted_s)
 		count_demand(world, control, edge);
+	if (whole)
+		control->whole_s = world->now_s + WHOLE_S - world->scenario->telemetry.demand_s / 2;
 	for (unsigned i = 0; i < suanlu->edges; i++)
 		if (i != edge)
-			tell(world, edge, i);
+			tell(world, edge, i, whole);
 	update(world, control);
 }
 
