@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#define DRAWS 300000
+#define DRAWS 200000
 
 static unsigned short seed[3];
 static struct choose_set set;
@@ -53,13 +53,15 @@ static double share_of(const struct choose_set *of, unsigned i)
 	return 1 / of->inverse_weight[i] / sum;
 }
 
+static double upto[SL_CANDIDATES_MAX]; /* shares of set, added up */
+
 static unsigned draw(void)
 {
-	double left = erand48(seed);
+	double at = erand48(seed);
 	unsigned i = 0;
 
-	for (; i + 1 < set.candidates && (left -= share_of(&set, i)) >= 0; i++)
-		;
+	while (i + 1 < set.candidates && at >= upto[i])
+		i++;
 	return i;
 }
 
@@ -79,6 +81,8 @@ static void compare(void)
 {
 	unsigned count[SL_CANDIDATES_MAX] = {0};
 
+	for (unsigned i = 0; i < set.candidates; i++)
+		upto[i] = share_of(&set, i) + (i ? upto[i - 1] : 0);
 	for (unsigned i = 0; i < DRAWS; i++)
 		count[best_of_all()]++;
 	for (unsigned i = 0; i < set.candidates; i++) {
