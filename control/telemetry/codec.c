@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "codec.h"
-#include "wire.h"
 #include <errno.h>
 #include <string.h>
 
@@ -63,30 +62,45 @@ int codec_sign(const struct key *own, const Suanlu__Report *report,
 		     suanlu__signed_report__pack(&signed_report, datagram + sizeof(header)));
 }
 
-static bool take_varint(const uint8_t **at, const uint8_t *end, unsigned number, uint64_t *out)
+/* A varint after the one byte that says which field it is. */
+static bool take_varint(const uint8_t **at, const uint8_t *end, uint8_t field, uint64_t *out)
 {
-	struct wire_field field = {};
+	const uint8_t *next = *at;
+	uint64_t value = 0;
 
-	if (!wire_next(at, end, &field) || field.tag != WIRE_TAG(number, WIRE_VARINT))
+	if (next == end || *next++ != field)
 		return false;
-	*out = field.value;
-	return true;
+	for (unsigned shift = 0; next < end && shift < 64; shift += 7) {
+		value |= (uint64_t)(*next & 0x7f) << shift;
+		if (*next++ < 0x80) {
+			*at = next;
+			*out = value;
+			return true;
+		}
+	}
+	return false;
 }
 
 bool codec_peek(const uint8_t *signed_report, size_t bytes, struct codec_peek *peek)
 {
+	/* field << 3 | wire type: 2 is length-delimited, 0 a varint */
+	enum {
+		REPORT = 1 << 3 | 2,
+		SEQUENCE = 1 << 3,
+		MEASURED_AT_US = 2 << 3,
+		VALID_FOR_MS = 3 << 3
+	};
 	const uint8_t *at = signed_report, *end = at + bytes;
-	struct wire_field report = {};
-	uint64_t valid_for_ms;
+	uint64_t length, valid_for_ms;
 
-	if (!wire_next(&at, end, &report) || report.tag != WIRE_TAG(1, WIRE_BYTES))
+	if (!take_varint(&at, end, REPORT, &length) || length > (size_t)(end - at))
 		return false;
-	at = report.bytes;
-	end = at + report.value;
-	if (!take_varint(&at, end, 1, &peek->sequence) ||
-	    !take_varint(&at, end, 2, &peek->measured_us))
+	end = at + length;
+	if (!take_varint(&at, end, SEQUENCE, &peek->sequence) ||
+	    !take_varint(&at, end, MEASURED_AT_US, &peek->measured_us))
 		return false;
-	peek->valid_for_ms = take_varint(&at, end, 3, &valid_for_ms) ? (uint32_t)valid_for_ms : 0;
+	peek->valid_for_ms =
+		take_varint(&at, end, VALID_FOR_MS, &valid_for_ms) ? (uint32_t)valid_for_ms : 0;
 	return true;
 }
 

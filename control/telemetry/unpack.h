@@ -13,11 +13,7 @@
 #include <stdint.h>
 #include <suanlu/telemetry.pb-c.h>
 
-/*
- * A serialised Report, with one holder; NULL: it is none, or no memory. What sites send each time,
- * loads of services, is read here (wire.h), 2 us sooner than by protobuf-c, which reads all else:
- * the outcome is the same.
- */
+/* A serialised Report, with one holder; NULL: it is none, or no memory. */
 Suanlu__Report *unpack_report(const uint8_t *packed, size_t bytes);
 
 /* One holder more, and one less (of NULL: nothing is done). Only of what unpack_report() made. */

@@ -100,90 +100,6 @@ static void refuses_what_is_cut(void **state)
 	unpack_release(NULL);
 }
 
-/* What sites send each time, with all that it has of it or some: no protobuf-c for these. */
-static size_t make_loads(uint8_t *out)
-{
-	Suanlu__Report report = SUANLU__REPORT__INIT;
-	Suanlu__ServiceLoad load[20], *loads[20];
-	char name[20][24], *labels[] = {"ai", ""};
-
-	report.sequence = (uint64_t)random() << 33 >> random() % 64;
-	report.measured_at_us = 1700000000000000ull;
-	report.valid_for_ms = random() % 2 ? 500 : 0;
-	report.labels = labels;
-	report.n_labels = (size_t)random() % 3;
-	report.pue = random() % 2 ? 1.25 : 0;
-	report.instance = (uint32_t)random();
-	report.load = loads;
-	report.n_load = (size_t)random() % 21;
-	for (unsigned i = 0; i < report.n_load; i++) {
-		suanlu__service_load__init(&load[i]);
-		snprintf(name[i], sizeof(name[i]), "%.*s%u", (int)(random() % 12), "infer-large-",
-			 i);
-		load[i].service = name[i];
-		load[i].servers = (uint32_t)random() >> random() % 32;
-		load[i].service_time_s = (double)random() / 1e9;
-		load[i].has_service_scv_case =
-			random() % 2 ? SUANLU__SERVICE_LOAD__HAS_SERVICE_SCV_SERVICE_SCV : 0;
-		load[i].service_scv = (double)(random() % 3);
-		load[i].in_flight = (uint32_t)random() % 300;
-		load[i].queued = (uint32_t)random() % 3;
-		load[i].arrivals_per_s = load[i].completions_per_s = (double)(random() % 900);
-		load[i].arrivals = (uint64_t)random() * (uint64_t)random();
-		load[i].completions = load[i].arrivals >> random() % 64;
-		load[i].has_cpu_utilisation_case =
-			random() % 2 ? SUANLU__SERVICE_LOAD__HAS_CPU_UTILISATION_CPU_UTILISATION
-				     : 0;
-		load[i].cpu_utilisation = 0.5;
-		loads[i] = &load[i];
-	}
-	return suanlu__report__pack(&report, out);
-}
-
-static void is_as_protobuf_c_reads(const uint8_t *packed, size_t bytes)
-{
-	uint8_t *copy = malloc(bytes + 1); /* ASan sees a read past the end */
-	Suanlu__Report *report, *plain = suanlu__report__unpack(NULL, bytes, packed);
-
-	memcpy(copy, packed, bytes);
-	report = unpack_report(copy, bytes);
-	free(copy);
-	assert_int_equal(!report, !plain);
-	if (plain) {
-		size_t size = suanlu__report__get_packed_size(plain);
-		uint8_t *again = malloc(size + 1);
-
-		suanlu__report__pack(plain, again);
-		is_as_packed(report, again, size);
-		suanlu__report__free_unpacked(plain, NULL);
-		free(again);
-	}
-	unpack_release(report);
-}
-
-/* protobuf-c is the oracle, for what is right and for what was changed, cut or said twice. */
-static void reads_loads_as_protobuf_c_does(void **state)
-{
-	const char *text = getenv("SEED");
-	unsigned seed = text ? (unsigned)atoi(text) : 1;
-	uint8_t packed[8192];
-
-	(void)state;
-	print_message("seed %u\n", seed);
-	srandom(seed);
-	for (unsigned round = 0; round < 20000; round++) {
-		size_t bytes = make_loads(packed);
-
-		is_as_protobuf_c_reads(packed, bytes);
-		for (unsigned i = 0; bytes && i < 1 + round % 3; i++)
-			packed[(size_t)random() % bytes] ^= (uint8_t)(1u << random() % 8);
-		is_as_protobuf_c_reads(packed, bytes);
-		is_as_protobuf_c_reads(packed, bytes ? (size_t)random() % bytes : 0);
-		memcpy(packed + bytes, packed, bytes);
-		is_as_protobuf_c_reads(packed, 2 * bytes);
-	}
-}
-
 static void lives_as_long_as_it_is_held(void **state)
 {
 	uint8_t packed[4000];
@@ -232,7 +148,6 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_what_was_packed),
 		cmocka_unit_test(refuses_what_is_cut),
-		cmocka_unit_test(reads_loads_as_protobuf_c_does),
 		cmocka_unit_test(lives_as_long_as_it_is_held),
 		cmocka_unit_test(reads_signed_reports_of_any_form),
 	};
