@@ -8,6 +8,7 @@
 #define RESIDUAL 1e-4
 #define NEAR 0.5 /* of the mean path: what is nearer than that is as good */
 #define NEAR_ROUNDS 4
+#define AHEAD 0.3     /* of the mean x r at the start: the path is entered farther on */
 #define BOUNDARY 0.99 /* of the way to the first zero */
 #define NOISE 1e-10
 #define CLOSE_STEPS_MAX 4
@@ -300,7 +301,7 @@ LANES_CLONES void interior_point(const struct solve_problem *problem, const doub
 		return;
 	}
 	start(&in);
-	in.mu = rest(&in);
+	in.mu = AHEAD * rest(&in);
 	for (unsigned try = 0; try < TRIES; try++) {
 		approach(&in, relative, &idle_s);
 		keep(&mark, &in);
