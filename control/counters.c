@@ -121,14 +121,19 @@ static bool replaced(const struct counters *counters)
 	       counters->map->version != SL_COUNTERS_VERSION;
 }
 
+/* Both are SL_NAME_MAX bytes, zeros behind the name as a rule: then one comparison of 32 bytes. */
+static bool same_name(const char *a, const char *b)
+{
+	return memcmp(a, b, SL_NAME_MAX) == 0 || strncmp(a, b, SL_NAME_MAX) == 0;
+}
+
 /* False if the slot holds another pair, or a name that has no end. */
 static bool slot_is(const struct counters *counters, unsigned slot, const char *service,
 		    const char *site)
 {
 	const struct sl_member_slot *member = &counters->map->member[slot];
 
-	return strncmp(member->service, service, SL_NAME_MAX) == 0 &&
-	       strncmp(member->site, site, SL_NAME_MAX) == 0;
+	return same_name(member->service, service) && same_name(member->site, site);
 }
 
 static void assign(struct counters *counters, struct state *state, unsigned slot)
