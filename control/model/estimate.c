@@ -13,7 +13,6 @@
 #define SERVICE_SIGMAS 7.0     /* work is skewed: more than for counts is still chance */
 #define SERVICE_NOMINAL_S 0.01 /* while nobody said; alike everywhere */
 #define SCV_MAX 100.0
-#define ROLL_STEPS 16
 #define ROLL_MAX_S 5.0
 #define HOLD_S 2.0     /* a report's mean service time reaches back so long */
 #define SLOW_MOST 50.0 /* as slow as counts can make it: nobody goes there any more */
@@ -254,23 +253,31 @@ void estimate_recovers(struct estimate *estimate, double part)
 			part * (estimate->reported_s - estimate->service_time_s);
 }
 
-/* Servers that are free fill towards the offered load; a queue grows and drains. */
+/*
+ * Servers that are free fill towards the offered load, exponentially; a queue grows and drains in a
+ * straight line. From flows of age_s ago.
+ */
 static double roll(const struct estimate *estimate, const struct queue *queue, double flows,
 		   double age_s)
 {
-	double servers = estimate->servers;
+	double servers = estimate->servers, service_s = queue->service_time_s;
 	double inflow =
 		estimate->inflow_per_s >= 0 ? estimate->inflow_per_s : estimate->arrivals_per_s;
-	double step_s = fmin(age_s, ROLL_MAX_S) / ROLL_STEPS;
-	double ended = -expm1(-step_s / queue->service_time_s);
+	double offered = inflow * service_s, spare_per_s = (servers - offered) / service_s;
+	double left_s = fmin(age_s, ROLL_MAX_S);
 
-	for (unsigned i = 0; i < ROLL_STEPS; i++) {
-		if (flows < servers)
-			flows += ended * (inflow * queue->service_time_s - flows);
-		else
-			flows += step_s * (inflow - servers / queue->service_time_s);
+	if (flows > servers) {
+		double drained_s = (flows - servers) / spare_per_s;
+		if (!(drained_s > 0 && drained_s < left_s))
+			return flows - left_s * spare_per_s;
+		left_s -= drained_s;
+		flows = servers;
 	}
-	return flows;
+	double there = offered + (flows - offered) * exp(-left_s / service_s);
+	if (there <= servers)
+		return there;
+	double filled_s = service_s * log((offered - flows) / (offered - servers));
+	return servers - (left_s - filled_s) * spare_per_s;
 }
 
 /* How old what is known of the flows is, as far as it matters: two sources are younger than one. */

@@ -384,6 +384,36 @@ static void test_backlog(void **state)
 	assert_true(estimate_queue(&site.estimate, site.now_s).backlog_s == 0);
 }
 
+/* Flows of some time ago, rolled forward, against small steps of the same fluid. */
+static void test_rolled(void **state)
+{
+	(void)state;
+	for (unsigned round = 0; round < 300; round++) {
+		struct estimate estimate;
+		double servers = 1 + floor(20 * erand48(seed)),
+		       service_s = 0.005 + 0.1 * erand48(seed);
+		double inflow = 2 * erand48(seed) * servers / service_s, age_s = erand48(seed);
+		unsigned flows = (unsigned)(3 * erand48(seed) * servers);
+		double at = flows, step_s = age_s / 100000;
+
+		estimate_init(&estimate, 100);
+		estimate.servers = (uint32_t)servers;
+		estimate.in_flight = flows < servers ? flows : (unsigned)servers;
+		estimate.queued = flows - estimate.in_flight;
+		estimate.inflow_per_s = inflow;
+		estimate.last_report_s = estimate.measured_at_s = 100;
+		estimate.counted_at_s = -1;
+		for (unsigned i = 0; i < 100000; i++)
+			at += step_s * (inflow - fmin(at, servers) / service_s);
+		double found = estimate_flows_now(
+			&estimate, &(struct queue){servers, service_s, 1, QUEUE_CAP, 0},
+			100 + age_s);
+		if (!(fabs(found - at) <= 1e-3 * (1 + at)))
+			fail_msg("%u flows, %g servers of %g s, %g/s, after %g s: %g, found %g",
+				 flows, servers, service_s, inflow, age_s, at, found);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -401,6 +431,7 @@ int main(void)
 		cmocka_unit_test(test_surge),
 		cmocka_unit_test(test_own_shift_is_not_background),
 		cmocka_unit_test(test_backlog),
+		cmocka_unit_test(test_rolled),
 	};
 	const char *given = getenv("SEED");
 	/* Noise has tails: of other seeds about one in forty draws a background beyond the bound.
