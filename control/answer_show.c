@@ -253,11 +253,12 @@ static json_t *bus_json(const struct control *control)
 	if (!control->bus.bus)
 		return json_null();
 	bus_status(control->bus.bus, &status);
-	return json_pack("{s:b, s:s, s:s, s:I, s:I, s:I, s:b, s:b}", "connected", status.connected,
-			 "server", status.server, "error", status.error, "connects",
-			 (json_int_t)status.connects, "lost",
+	return json_pack("{s:b, s:s, s:s, s:I, s:I, s:I, s:I, s:b, s:b}", "connected",
+			 status.connected, "server", status.server, "error", status.error,
+			 "connects", (json_int_t)status.connects, "lost",
 			 (json_int_t)(status.lost + inbox_refused(control->bus.inbox)), "elsewhere",
-			 (json_int_t)control->bus.elsewhere, "bucket", status.bucket,
+			 (json_int_t)control->bus.elsewhere, "overtaken",
+			 (json_int_t)inbox_overtaken(control->bus.inbox), "bucket", status.bucket,
 			 "last_values_read", status.complete);
 }
 

@@ -2,6 +2,11 @@
 /*
  * What threads of the bus hand to control's event loop: a ring of copies, bounded in number and
  * bytes, and an eventfd that is readable while there is something in it. A full ring refuses.
+ *
+ * Once an eighth of it waits, a message takes the place of the last one of its subject: who cannot
+ * read all then reads what is new. In order of arrival, all that he reads would be as old as the
+ * ring is long, and once that is longer than reports are valid he would never hear anybody again.
+ *
  * inbox_put: any thread; the rest: the loop.
  */
 #pragma once
@@ -30,3 +35,4 @@ bool inbox_take(struct inbox *inbox, struct inbox_message *out);
 
 bool inbox_empty(struct inbox *inbox);
 uint64_t inbox_refused(struct inbox *inbox);
+uint64_t inbox_overtaken(struct inbox *inbox);

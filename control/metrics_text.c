@@ -362,6 +362,9 @@ static void bus(const struct control *control, struct evbuffer *out)
 	count(out, "bus_connects", "", status.connects);
 	family(out, "bus_lost", "counter", NULL, "Messages that came faster than they were taken.");
 	count(out, "bus_lost", "", status.lost + inbox_refused(control->bus.inbox));
+	family(out, "bus_overtaken", "counter", NULL,
+	       "Messages not read, as newer ones of their subjects had come.");
+	count(out, "bus_overtaken", "", inbox_overtaken(control->bus.inbox));
 	family(out, "bus_elsewhere", "counter", NULL, "Messages of nodes not configured here.");
 	count(out, "bus_elsewhere", "", control->bus.elsewhere);
 }

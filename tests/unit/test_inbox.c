@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -77,6 +78,43 @@ static void cuts_what_is_too_long(void **state)
 	inbox_close(inbox);
 }
 
+/* Against a plain list: the last of each subject, in the order in which subjects came. */
+static void keeps_the_last_of_each(void **state)
+{
+	unsigned value[ROOM + 4], order[ROOM], waiting = 0;
+	struct inbox_message message;
+	struct inbox *inbox;
+	unsigned short seed[3] = {1, 2, 3};
+
+	(void)state;
+	assert_int_equal(inbox_open(&inbox, ROOM), 0);
+	for (unsigned i = 0; i < 100000; i++) {
+		unsigned subject = (unsigned)(erand48(seed) * (ROOM + 4)), k = 0;
+		char text[8];
+
+		snprintf(text, sizeof(text), "s%u", subject);
+		if (erand48(seed) < 0.4) {
+			assert_true(inbox_take(inbox, &message) == (waiting > 0));
+			if (waiting == 0)
+				continue;
+			snprintf(text, sizeof(text), "s%u", order[0]);
+			assert_string_equal(message.subject, text);
+			assert_memory_equal(message.data, &value[order[0]], sizeof(value[0]));
+			memmove(order, order + 1, --waiting * sizeof(order[0]));
+			continue;
+		}
+		inbox_put(inbox, text, &i, sizeof(i));
+		while (k < waiting && order[k] != subject)
+			k++;
+		if (k == waiting && waiting < ROOM)
+			order[waiting++] = subject;
+		if (k < waiting)
+			value[subject] = i;
+	}
+	assert_true(inbox_refused(inbox) > 100 && inbox_overtaken(inbox) > 1000);
+	inbox_close(inbox);
+}
+
 static void *put_many(void *inbox)
 {
 	for (unsigned i = 0; i < EACH; i++)
@@ -96,10 +134,10 @@ static void many_threads(void **state)
 	assert_int_equal(inbox_open(&inbox, ROOM), 0);
 	for (unsigned i = 0; i < THREADS; i++)
 		assert_int_equal(pthread_create(&thread[i], NULL, put_many, inbox), 0);
-	while (taken + inbox_refused(inbox) < (uint64_t)THREADS * EACH) {
+	while (taken + inbox_overtaken(inbox) < (uint64_t)THREADS * EACH) {
 		struct pollfd poll_fd = {.fd = inbox_fd(inbox), .events = POLLIN};
 
-		if (taken + inbox_refused(inbox) < (uint64_t)THREADS * EACH)
+		if (taken + inbox_overtaken(inbox) < (uint64_t)THREADS * EACH)
 			poll(&poll_fd, 1, 1000);
 		while (inbox_take(inbox, &message))
 			taken++;
@@ -108,7 +146,7 @@ static void many_threads(void **state)
 		pthread_join(thread[i], NULL);
 	while (inbox_take(inbox, &message))
 		taken++;
-	assert_int_equal(taken + inbox_refused(inbox), THREADS * EACH);
+	assert_int_equal(taken + inbox_overtaken(inbox), THREADS * EACH);
 	assert_true(inbox_empty(inbox));
 	inbox_close(inbox);
 }
@@ -118,6 +156,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(keeps_order_and_bounds),
 		cmocka_unit_test(cuts_what_is_too_long),
+		cmocka_unit_test(keeps_the_last_of_each),
 		cmocka_unit_test(many_threads),
 	};
 
