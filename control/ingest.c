@@ -16,6 +16,7 @@
 #define DATAGRAM_BYTES 2048 /* more than the 1,400 that are allowed: longer ones show */
 #define LOG_S 10
 #define CALM_S 1
+#define LATE_NS 250000000    /* half of what a report is valid for, as a rule */
 #define QUEUE_NS 10000000000 /* nothing waits so long: the clock was set */
 #define INSTANCE_S 10
 #define STEP_US 500000 /* more than NTP slews between two bursts */
@@ -323,6 +324,17 @@ static void note_dropped(struct ingest *ingest, struct msghdr *message)
 	}
 }
 
+/*
+ * Who is behind reads what is new, as from the bus (inbox.h): once the queue is longer than reports
+ * are valid, each that is verified in order has expired, and nobody is heard ever again. Newer ones
+ * of the same senders are behind a full burst that has waited for so long.
+ */
+static bool overtaken(struct mmsghdr *datagram, int count)
+{
+	return count == INGEST_BURST &&
+	       clock_ns() - received_ns(&datagram[count - 1].msg_hdr) > LATE_NS;
+}
+
 static void on_readable(int fd, short what, void *argument)
 {
 	static uint8_t data[INGEST_BURST][DATAGRAM_BYTES];
@@ -347,6 +359,12 @@ static void on_readable(int fd, short what, void *argument)
 						      .msg_controllen = sizeof(control[i])};
 	}
 	count = recvmmsg(fd, datagram, INGEST_BURST, MSG_DONTWAIT, NULL);
+	if (count > 0)
+		note_dropped(ingest, &datagram[count - 1].msg_hdr);
+	if (overtaken(datagram, count)) {
+		ingest->dropped += (unsigned)count;
+		return;
+	}
 	/* one thing after the other: both are faster with their own in the caches */
 	for (int i = 0; i < count; i++)
 		verdict[i].reason = verify_datagram(ingest->verify, data[i], datagram[i].msg_len,
@@ -357,8 +375,6 @@ static void on_readable(int fd, short what, void *argument)
 			ingest_expect(ingest, data[i], datagram[i].msg_len);
 		changed |= take(ingest, &datagram[i], &verdict[i], now_us);
 	}
-	if (count > 0)
-		note_dropped(ingest, &datagram[count - 1].msg_hdr);
 	if (changed)
 		ingest->ready(ingest->argument, count == INGEST_BURST);
 }

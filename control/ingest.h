@@ -36,7 +36,7 @@ struct ingest {
 	ingest_ready *ready;
 	void *argument;
 	uint64_t count[VERIFY_REASON_COUNT];
-	uint64_t dropped; /* by the kernel: the socket's queue was full */
+	uint64_t dropped; /* by the kernel: the socket's queue was full; by us: overtaken in it */
 	uint32_t dropped_seen;
 	double *off_s;	  /* by sender: last refused for its time, which is said; 0: it is right */
 	double waited_s;  /* so long waited what was stale for that only; 0: said, or nothing did */

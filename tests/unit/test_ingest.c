@@ -289,6 +289,25 @@ static void knows_what_waited(void **unused)
 	assert_int_equal(lines_of(log_all, "to be read"), 0);
 }
 
+/* Of many that waited long the last ones are read: here all but the first full burst. */
+static void reads_the_last_of_many(void **unused)
+{
+	struct sl_load load = {.service = "infer", .servers = 8, .service_time_s = 0.02};
+	struct sl_report report = {.load = &load, .loads = 1};
+	struct sl_publisher *publisher = publisher_of(&site_key);
+
+	(void)unused;
+	for (unsigned i = 0; i < INGEST_BURST + 5; i++)
+		assert_int_equal(sl_publish(publisher, &report), 0);
+	sl_publisher_close(publisher);
+	usleep(300000);
+	for (unsigned i = 0; i < 3; i++)
+		event_base_loop(base, EVLOOP_NONBLOCK);
+	assert_int_equal(ingest.dropped, INGEST_BURST);
+	assert_true(ingest.count[VERIFY_ACCEPTED] > 0); /* more at once are a flood, of one site */
+	assert_int_equal(ingest.count[VERIFY_ACCEPTED] + ingest.count[VERIFY_FLOOD], 5);
+}
+
 /* What the kernel had to drop is known as soon as anything comes again. */
 static void counts_what_was_dropped(void **unused)
 {
@@ -357,6 +376,7 @@ int main(void)
 		T(counts_what_it_refuses),
 		T(names_a_clock_once),
 		T(knows_what_waited),
+		T(reads_the_last_of_many),
 		T(counts_what_was_dropped),
 		T(remembers_over_a_restart),
 		T(notices_its_clock_set_back),
