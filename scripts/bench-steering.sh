@@ -102,6 +102,8 @@ jq -r --arg ours suanlu -f "$work/goals.jq" "$work/all" >"$work/goals"
 awk -F '\t' '{printf "%-5s %8.3f %8.2f  %s\n", $1, $2, $3, $4}
     {n++; pass += $1 == "pass"}
     END {printf "%d of %d reached\n", pass, n}' "$work/goals"
+awk -F '\t' '/best other/ {print $2}' "$work/goals" | sort -n | awk '{is[NR] = $1}
+    END {if (NR) printf "mean / best other: median %.3f, most %.3f\n", is[int((NR + 1) / 2)], is[NR]}'
 
 # 3. The files.
 [ -z "$json" ] || cp "$work/all" "$json"
