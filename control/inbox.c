@@ -174,22 +174,22 @@ bool inbox_empty(struct inbox *inbox)
 	return empty;
 }
 
-uint64_t inbox_overtaken(struct inbox *inbox)
+static uint64_t counted(struct inbox *inbox, const uint64_t *count)
 {
-	uint64_t overtaken;
+	uint64_t value;
 
 	pthread_mutex_lock(&inbox->lock);
-	overtaken = inbox->overtaken;
+	value = *count;
 	pthread_mutex_unlock(&inbox->lock);
-	return overtaken;
+	return value;
+}
+
+uint64_t inbox_overtaken(struct inbox *inbox)
+{
+	return counted(inbox, &inbox->overtaken);
 }
 
 uint64_t inbox_refused(struct inbox *inbox)
 {
-	uint64_t refused;
-
-	pthread_mutex_lock(&inbox->lock);
-	refused = inbox->refused;
-	pthread_mutex_unlock(&inbox->lock);
-	return refused;
+	return counted(inbox, &inbox->refused);
 }
