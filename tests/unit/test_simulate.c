@@ -240,9 +240,9 @@ int main(void)
 		cmocka_unit_test(test_queues),	   cmocka_unit_test(test_repeats_by_seed),
 		cmocka_unit_test(test_policies),   cmocka_unit_test(test_dead_site),
 		cmocka_unit_test(test_solves),	   cmocka_unit_test(test_far_site),
-		cmocka_unit_test(test_unanswered), cmocka_unit_test(test_solves),
-		cmocka_unit_test(test_errors),	   cmocka_unit_test(test_heap),
-		cmocka_unit_test(test_quantiles),  cmocka_unit_test(test_fibre),
+		cmocka_unit_test(test_unanswered), cmocka_unit_test(test_errors),
+		cmocka_unit_test(test_heap),	   cmocka_unit_test(test_quantiles),
+		cmocka_unit_test(test_fibre),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
