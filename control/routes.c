@@ -199,7 +199,7 @@ static bool quantise(struct route *route, unsigned sites)
 /*
  * Of the best of how many draws flows take. What this edge sends it knows at once, what others send
  * only when they tell: the more of all is its own, the nearer to the least wait it may go without
- * meeting the others there. The line is by simulation (bench-steering.sh --random).
+ * meeting the others there. The line is by simulation of 1 to 12 edges.
  */
 static unsigned draws(const struct state *state, unsigned service)
 {

@@ -8,7 +8,7 @@
 #	scripts/bench-steering.sh [--json FILE] [--png FILE] [--quick] [--random N] [SCENARIO...]
 #
 # --random: N scenarios that scripts/bench/scenario.py makes of seeds 1 to N, and no others but those
-# that are named; they take about a minute each.
+# that are named.
 # --quick simulates a third of the time, and suanlu lets reports wait until 10 ms after a solution,
 # where the product solves at each. SUANLU names the program (default build/control/cli/suanlu),
 # JOBS how many run at once (default 2). The same commit gives the same figures.
@@ -32,7 +32,7 @@ while [ $# -gt 0 ]; do
         [ -n "${named:-}" ] || scenarios=()
         named=1
         shift 2 ;;
-    --help | -h) sed -n '4,19s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    --help | -h) sed -n '4,18s/^# \{0,1\}//p' "$0"; exit 0 ;;
     -*) echo "bench-steering.sh: unknown option $1" >&2; exit 1 ;;
     *) [ -n "${named:-}" ] || scenarios=(); named=1; scenarios+=("$1"); shift ;;
     esac

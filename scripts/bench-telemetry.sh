@@ -13,8 +13,8 @@
 #                 while: how many, how many failed. Fails over 2 s, or if any failed
 #   verify        reports verified and applied in a second of one core's time, of 20,000 a second that
 #                 1,000 sites send; by the clock they were per_second x cpu_percent / 100. They are
-#                 valid for 10 s, so that none is refused for having waited: what is too much, the
-#                 kernel drops
+#                 valid for 10 s, so that none is refused for having waited: what is too much is
+#                 dropped, by the kernel or unread by control
 #   cold-edge     from control's start to all sites heard and all routes in the dataplane (p50_ms),
 #                 with the sites on one NATS server
 #   agent-overhead  what the agent costs (bench-agent.sh)
