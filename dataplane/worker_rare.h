@@ -241,6 +241,8 @@ static COLD enum sl_verdict relay(struct worker *w, struct burst *b, struct pass
 		rte_pktmbuf_prepend(copy, encap->header_bytes);
 		if (send_now(w, b, encap->port, &copy, 1))
 			verdict = SL_VERDICT_ICMP_RELAYED;
+		else if (verdict == SL_VERDICT_NO_CANDIDATE)
+			verdict = SL_VERDICT_TX_FULL;
 	}
 	return verdict;
 }
