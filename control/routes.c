@@ -257,16 +257,12 @@ static void count_sent(struct state_member *member, unsigned sites, double elaps
 /* The dataplane decides by itself when a path dies: who may then take what is left. */
 static bool stand_by(const struct config *config, unsigned service, struct route *route)
 {
-	const struct config_service *s = &config->service[service];
-	bool changed = false;
+	uint32_t standby[SL_CANDIDATES_MAX] = {0};
+	bool changed;
 
-	for (unsigned k = 0; k < s->sites; k++) {
-		uint32_t standby =
-			route->use[k] == ROUTES_USABLE ? config->site[s->site[k]].servers : 0;
-
-		changed |= route->standby[k] != standby;
-		route->standby[k] = standby;
-	}
+	target_capacities(config, service, route, standby);
+	changed = memcmp(route->standby, standby, sizeof(standby)) != 0;
+	memcpy(route->standby, standby, sizeof(standby));
 	return changed;
 }
 

@@ -13,31 +13,37 @@ static void target_clear(struct route *route)
 	memset(route->target, 0, sizeof(route->target));
 }
 
-/* By what the operator says that sites finish; by their servers if he does not say it of all. */
+void target_capacities(const struct config *config, unsigned service, const struct route *route,
+		       uint32_t capacity[SL_CANDIDATES_MAX])
+{
+	const struct config_service *s = &config->service[service];
+	bool said = true;
+
+	for (unsigned k = 0; k < s->sites; k++)
+		said = said &&
+		       (route->use[k] != ROUTES_USABLE || config->site[s->site[k]].flows_per_s > 0);
+	for (unsigned k = 0; k < s->sites; k++) {
+		const struct config_site *site = &config->site[s->site[k]];
+
+		capacity[k] = said ? site->flows_per_s : site->servers;
+		if (route->use[k] != ROUTES_USABLE)
+			capacity[k] = 0;
+	}
+}
+
 static void target_capacity(const struct routes *routes, unsigned service, struct route *route)
 {
 	const struct config *config = routes->state->config;
-	const struct config_service *s = &config->service[service];
-	double flows_per_s = 0, servers = 0;
-	bool said = true;
+	unsigned sites = config->service[service].sites;
+	uint32_t capacity[SL_CANDIDATES_MAX];
+	double sum = 0;
 
+	target_capacities(config, service, route, capacity);
 	target_clear(route);
-	for (unsigned k = 0; k < s->sites; k++) {
-		const struct config_site *site = &config->site[s->site[k]];
-
-		if (route->use[k] != ROUTES_USABLE)
-			continue;
-		servers += site->servers;
-		flows_per_s += site->flows_per_s;
-		said = said && site->flows_per_s > 0;
-	}
-	for (unsigned k = 0; k < s->sites; k++) {
-		const struct config_site *site = &config->site[s->site[k]];
-
-		if (route->use[k] == ROUTES_USABLE)
-			route->target[k] =
-				said ? site->flows_per_s / flows_per_s : site->servers / servers;
-	}
+	for (unsigned k = 0; k < sites; k++)
+		sum += capacity[k];
+	for (unsigned k = 0; sum > 0 && k < sites; k++)
+		route->target[k] = capacity[k] / sum;
 }
 
 static void target_nearest(const struct routes *routes, unsigned service, struct route *route)

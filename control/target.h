@@ -11,3 +11,8 @@
  * edges send each member. */
 void target_decide(struct routes *routes, unsigned service, enum routes_basis basis,
 		   const struct solve_site *site, double now_s);
+
+/* What usable members can take beside each other, 0 for the others: flows that the operator says
+ * they finish, their servers if he does not say it of all. */
+void target_capacities(const struct config *config, unsigned service, const struct route *route,
+		       uint32_t capacity[SL_CANDIDATES_MAX]);

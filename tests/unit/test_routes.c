@@ -158,8 +158,10 @@ static void test_capacity_said(void **state)
 		lab.site[k].flows_per_s = flows_per_s[k];
 	lab_open(&lab);
 	assert_true(update(&lab));
-	for (unsigned k = 0; k < SITES; k++)
+	for (unsigned k = 0; k < SITES; k++) {
 		assert_true(fabs(share(&lab, k) - flows_per_s[k] / 1000.0) < 1e-6);
+		assert_int_equal(lab.routes.service[0].standby[k], flows_per_s[k]);
+	}
 	report(&lab, B, 100);
 	describe_sites(&lab.state, 0, lab.now_s, site);
 	assert_true(fabs(queue_capacity_per_s(&site[A].queue) - 100) < 1e-6);
@@ -171,6 +173,7 @@ static void test_capacity_said(void **state)
 	lab_open(&lab);
 	assert_true(update(&lab));
 	assert_true(share(&lab, A) == 0.25);
+	assert_int_equal(lab.routes.service[0].standby[A], lab.site[A].servers);
 	lab_close(&lab);
 }
 
