@@ -213,15 +213,17 @@ LANES_INLINE double residual(const struct interior *in)
 
 #include "interior_polish.h"
 
-/* Rates that differ by more than the digits of a double can end in nonsense: then x stays. */
+/* Rates that differ by more than the digits of a double can end in nonsense, as shares of sites
+ * that are not allowed: then x stays. */
 LANES_INLINE void finish(const struct interior *in, solve_row *x)
 {
 	for (unsigned g = 0; g < in->groups; g++) {
-		const lanes *cell = &in->x[first_cell(in, g)];
+		unsigned first = first_cell(in, g);
+		const lanes *cell = &in->x[first];
 		lanes sum = zero();
 
-		for (unsigned j = 0; j < in->sites; j++)
-			sum += cell[j];
+		for (unsigned j = 0, c = first; j < in->sites; j++, c++)
+			sum += lanes_if(in->delay[c] < FAR_S, in->x[c], zero());
 		for (unsigned l = 0; l < LANES && g * LANES + l < in->edges; l++) {
 			double *row = x[in->edge[g * LANES + l]];
 			for (unsigned j = 0; fabs(sum[l] - 1) <= 1e-9 && j < in->sites; j++)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A primal-dual interior point for the problem of solve.h with several edges.
+ * A primal-dual interior point for the problem of solve.h.
  *
  * Water-filling edge by edge stalls where two edges would have to swap sites through a
  * loaded one; Newton on all of them together does not. And where several solutions are equally

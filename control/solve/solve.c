@@ -305,7 +305,7 @@ int solve(const struct solve_problem *problem, solve_row *x, struct solve_result
 {
 	double demand[SOLVE_EDGES_MAX], open[SOLVE_EDGES_MAX];
 	double load[SL_CANDIDATES_MAX], capacity[SL_CANDIDATES_MAX];
-	bool done = false;
+	bool done;
 
 	if (!problem_valid(problem))
 		return -EINVAL;
@@ -316,10 +316,8 @@ int solve(const struct solve_problem *problem, solve_row *x, struct solve_result
 	*result = (struct solve_result){0};
 	if (problem->edges == 0 || problem->sites == 0)
 		return 0;
-	if (problem->edges > 1) {
-		interior_point(problem, demand, x);
-		done = converged(problem, demand, x, result);
-	}
+	interior_point(problem, demand, x);
+	done = converged(problem, demand, x, result);
 	while (!done && result->rounds < ROUNDS_MAX) {
 		loads(problem, demand, x, load); /* afresh: no rounding adds up */
 		for (unsigned i = 0; i < problem->edges; i++)

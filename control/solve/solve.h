@@ -7,11 +7,11 @@
  *
  * d demand (flows/s), t path delay, b background, W response time (model/queue.h). Convex; at
  * the optimum all sites an edge uses have the same path delay + marginal delay, and no
- * unused one has less (Gallager 1977). One edge is solved by exact water-filling, several by an
- * interior point (interior.h) and then water-filling of one edge after the other. Every edge
- * solves this with the same inputs in the same order (edges sorted by name) and uses its own
- * row; where several solutions are equally good the result is the middle of them, alike for
- * edges alike, and does not depend on where it started. Pure, no allocation.
+ * unused one has less (Gallager 1977). An interior point (interior.h) solves it; where doubles are
+ * too coarse for that, exact water-filling of one edge after the other. Every edge solves this with
+ * the same inputs in the same order (edges sorted by name) and uses its own row; where several
+ * solutions are equally good the result is the middle of them, alike for edges alike, and does not
+ * depend on where it started. Pure, no allocation.
  */
 #pragma once
 
