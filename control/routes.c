@@ -227,13 +227,13 @@ static bool know(const struct state *state, unsigned service, struct route *rout
 		const struct estimate *estimate = &state->service[service].member[k].estimate;
 		const struct queue *queue = &site[k].queue;
 
+		if (route->weight[k] == 0)
+			continue;
 		if (route->basis == ROUTES_LOAD && estimate->last_report_s >= 0) {
 			wait_s[k] =
 				(float)fmin(estimate_wait_s(estimate, queue, now_s), WAIT_MAX_S);
 			step_s[k] = (float)(1 / queue_capacity_per_s(queue));
 		}
-		if (route->weight[k] == 0)
-			continue;
 		worth |= (step_s[k] > 0) != (route->step_s[k] > 0);
 		worth |= late &&
 			 fabsf(wait_s[k] - route->wait_s[k]) > WAIT_WORTH * queue->service_time_s;

@@ -253,6 +253,11 @@ void estimate_recovers(struct estimate *estimate, double part)
 			part * (estimate->reported_s - estimate->service_time_s);
 }
 
+static double inflow_per_s(const struct estimate *estimate)
+{
+	return estimate->inflow_per_s >= 0 ? estimate->inflow_per_s : estimate->arrivals_per_s;
+}
+
 /*
  * Servers that are free fill towards the offered load, exponentially; a queue grows and drains in a
  * straight line. From flows of age_s ago.
@@ -261,9 +266,8 @@ static double roll(const struct estimate *estimate, const struct queue *queue, d
 		   double age_s)
 {
 	double servers = estimate->servers, service_s = queue->service_time_s;
-	double inflow =
-		estimate->inflow_per_s >= 0 ? estimate->inflow_per_s : estimate->arrivals_per_s;
-	double offered = inflow * service_s, spare_per_s = (servers - offered) / service_s;
+	double offered = inflow_per_s(estimate) * service_s,
+	       spare_per_s = (servers - offered) / service_s;
 	double left_s = fmin(age_s, ROLL_MAX_S);
 
 	if (flows > servers) {
@@ -327,18 +331,33 @@ double estimate_wait_s(const struct estimate *estimate, const struct queue *queu
 	return mean_above_zero(over, sqrt(spread)) / queue_capacity_per_s(queue);
 }
 
+/* Whatever is rolled forward stays below the servers: most sites, most of the time. */
+static bool all_served(const struct estimate *estimate, const struct queue *queue)
+{
+	double servers = estimate->servers, most = estimate->in_flight;
+
+	most = fmax(most, inflow_per_s(estimate) * queue->service_time_s);
+	if (estimate->counted_at_s >= 0)
+		most = fmax(most, estimate->counted);
+	return estimate->queued == 0 && most + fmax(0, estimate->ahead) <= servers;
+}
+
 /*
  * Seconds to drain what waits. The older it is, the less is known, but of a long queue for
  * longer than of a short one: until that one would have drained.
  */
 static double backlog_s(const struct estimate *estimate, const struct queue *queue, double now_s)
 {
-	double reported, counted, age_s = flows_age_s(estimate, now_s, &reported, &counted);
-	double waiting = estimate_flows_now(estimate, queue, now_s) - estimate->servers;
-	double capacity = queue_capacity_per_s(queue);
-	double worth_s = FADE_S + FADE_DRAINS * fmax(0, waiting) / capacity;
+	double reported, counted, age_s, waiting, drain_s;
 
-	return fmax(0, waiting) / capacity * exp(-age_s / worth_s);
+	if (all_served(estimate, queue))
+		return 0;
+	waiting = estimate_flows_now(estimate, queue, now_s) - estimate->servers;
+	if (!(waiting > 0))
+		return 0;
+	age_s = flows_age_s(estimate, now_s, &reported, &counted);
+	drain_s = waiting / queue_capacity_per_s(queue);
+	return drain_s * exp(-age_s / (FADE_S + FADE_DRAINS * drain_s));
 }
 
 double estimate_response_s(const struct estimate *estimate)
