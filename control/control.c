@@ -16,7 +16,7 @@
 #define BEAT_US 2000000 /* a dataplane that lives renews its heartbeat each second */
 #define COUNT_S 0.2	/* and it counts demand for so long, if a dataplane counts */
 #define RESTS 0.5	/* times as long as solving took, */
-#define BUSY_RESTS 30	/* and while reports wait to be read */
+#define BUSY_RESTS 60	/* and while reports wait to be read */
 #define SLICE_S 0.005	/* then it rests, and goes on with the service that is next */
 
 static void log_weights(const struct control *control, unsigned service)
@@ -116,7 +116,7 @@ static void note_complete(struct control *control, double now_s)
 
 /*
  * Only services with news are solved. Under load that takes more time than reports take to come;
- * so it rests for half as long as it took, and while reports wait to be read, thirty times.
+ * so it rests for half as long as it took, and while reports wait to be read, sixty times.
  * False: some are left for the next time.
  */
 static bool solve_news(struct control *control)
@@ -196,13 +196,13 @@ static void log_site(struct control *control, unsigned site, double now_s)
 
 /*
  * All services once an interval, but at most half of the time: reports come between. While they
- * wait to be read, a fiftieth.
+ * wait to be read, a hundredth.
  */
 static void update_all(struct control *control, double now_s)
 {
 	unsigned services = control->config->services;
 	double interval_s = control->config->interval_ms / 1000.0;
-	double until_s = now_s + (control->busy ? interval_s / 50 : interval_s / 2);
+	double until_s = now_s + (control->busy ? interval_s / 100 : interval_s / 2);
 
 	for (unsigned i = 0; i < services && (i == 0 || clock_s() < until_s); i++) {
 		update(control, control->next, clock_s());
