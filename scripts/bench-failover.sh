@@ -151,6 +151,7 @@ bench_accuracy() {
 # flows_start SITE: long-lived connections at SITE, and requests
 flows_start() {
     rm -f "$LAB_DIR/hold.out" "$LAB_DIR/load.out"
+    lab_wait 15 "all weight at $1" lab_only "$1" # a busy host may have made another seem nearer
     lab_start hold client "$LAB_TOOLS/client" hold --to "$LAB_IPV4" --to "$LAB_IPV6" \
         --port "$LAB_HOLD_PORT" --connections 40 --seconds 600 --interval 50 --timeout 5000
     lab_wait 10 "connections at $1" lab_established "$1" 40
