@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "aggregate.h"
+#include "telemetry/plausible.h"
 #include <math.h>
 #include <stdbool.h>
 #include <string.h>
+
+#define TIME_LEAST_S 1e-9
 
 typedef Suanlu__ServiceLoad part_load;
 
@@ -14,28 +17,37 @@ static bool completes(const part_load *part)
 static bool any_completes(const part_load *const *part, unsigned parts)
 {
 	for (unsigned i = 0; i < parts; i++)
-		if (completes(part[i]) && part[i]->service_time_s > 0)
+		if (completes(part[i]) && part[i]->service_time_s >= TIME_LEAST_S)
 			return true;
 	return false;
 }
 
+static void add(uint32_t *sum, uint32_t more, uint32_t most)
+{
+	*sum = more < most - *sum ? *sum + more : most;
+}
+
+/* Sums stay within what edges believe: one instance that says nonsense must not silence the site.
+ */
 static void add_up(const part_load *const *part, unsigned parts, struct sl_load *out)
 {
 	for (unsigned i = 0; i < parts; i++) {
-		out->servers += part[i]->servers;
-		out->in_flight += part[i]->in_flight;
-		out->queued += part[i]->queued;
-		out->arrivals_per_s += part[i]->arrivals_per_s;
-		out->completions_per_s += part[i]->completions_per_s;
+		add(&out->servers, part[i]->servers, PLAUSIBLE_SERVERS_MAX);
+		add(&out->in_flight, part[i]->in_flight, PLAUSIBLE_FLOWS_MAX);
+		add(&out->queued, part[i]->queued, PLAUSIBLE_FLOWS_MAX);
+		out->arrivals_per_s =
+			fmin(out->arrivals_per_s + part[i]->arrivals_per_s, PLAUSIBLE_RATE_MAX);
+		out->completions_per_s = fmin(out->completions_per_s + part[i]->completions_per_s,
+					      PLAUSIBLE_RATE_MAX);
 		out->arrivals += part[i]->arrivals;
 		out->completions += part[i]->completions;
 	}
 }
 
-/* Of one that does not know its service time nothing can be said. */
+/* Of one that does not know its service time nothing can be said, nor of one that says none. */
 static double time_weight(const part_load *part, bool by_completions)
 {
-	if (!(part->service_time_s > 0))
+	if (!(part->service_time_s >= TIME_LEAST_S))
 		return 0;
 	return by_completions ? part->completions_per_s : part->servers / part->service_time_s;
 }
@@ -63,8 +75,9 @@ static void mix_times(const part_load *const *part, unsigned parts, struct sl_lo
 		return;
 	out->service_time_s = first / sum;
 	if (known)
-		out->service_scv =
-			fmax(0, second / sum / (out->service_time_s * out->service_time_s) - 1);
+		out->service_scv = fmin(
+			fmax(0, second / sum / (out->service_time_s * out->service_time_s) - 1),
+			PLAUSIBLE_SCV_MAX);
 }
 
 static void mix_cpu(const part_load *const *part, unsigned parts, struct sl_load *out)

@@ -4,6 +4,7 @@
 #include "aggregate.h"
 #include "clock.h"
 #include "log.h"
+#include "telemetry/plausible.h"
 #include "telemetry/publisher.h"
 #include <errno.h>
 #include <math.h>
@@ -256,7 +257,7 @@ static void publish(struct upward *upward, double now_s)
 	/* The load is as old as its parts are; the site is heard now. */
 	age_s = facts.servers > 0 ? fmax(0, facts.age_s / facts.servers) : 0;
 	report.measured_at_us = clock_unix_us() - (uint64_t)(age_s * 1e6);
-	report.valid_for_ms = VALID_MS + (uint32_t)(age_s * 1e3);
+	report.valid_for_ms = (uint32_t)fmin(VALID_MS + age_s * 1e3, PLAUSIBLE_VALID_FOR_MS_MAX);
 	result = sl_publish(upward->publisher, &report);
 	if (result == -EMSGSIZE && !upward->too_long) {
 		log_warning("a service with its metrics is longer than a report may be: metrics "

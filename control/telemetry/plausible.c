@@ -5,9 +5,7 @@
 #include <suanlu/config.h>
 
 #define SENT_MAX (1ull << 53) /* a double holds each */
-#define RATE_MAX 1e9
 #define TIME_S_MAX 1e5
-#define FLOWS_MAX 100000000u
 #define METRIC_TEXT_MAX 64
 
 /* Everything below returns NULL, or the name of the first field that cannot be. */
@@ -76,15 +74,15 @@ static const char *check_load(const Suanlu__ServiceLoad *load)
 		return "servers";
 	if (!in_range(load->service_time_s, 0, TIME_S_MAX)) /* 0: unknown */
 		return "service_time_s";
-	if (load->has_service_scv_case && !in_range(load->service_scv, 0, 1e4))
+	if (load->has_service_scv_case && !in_range(load->service_scv, 0, PLAUSIBLE_SCV_MAX))
 		return "service_scv";
-	if (load->in_flight > FLOWS_MAX)
+	if (load->in_flight > PLAUSIBLE_FLOWS_MAX)
 		return "in_flight";
-	if (load->queued > FLOWS_MAX)
+	if (load->queued > PLAUSIBLE_FLOWS_MAX)
 		return "queued";
-	if (!in_range(load->arrivals_per_s, 0, RATE_MAX))
+	if (!in_range(load->arrivals_per_s, 0, PLAUSIBLE_RATE_MAX))
 		return "arrivals_per_s";
-	if (!in_range(load->completions_per_s, 0, RATE_MAX))
+	if (!in_range(load->completions_per_s, 0, PLAUSIBLE_RATE_MAX))
 		return "completions_per_s";
 	if (load->has_cpu_utilisation_case && !in_range(load->cpu_utilisation, 0, 1))
 		return "cpu_utilisation";
@@ -95,7 +93,7 @@ static const char *check_site(const Suanlu__Report *report)
 {
 	if (report->valid_for_ms > PLAUSIBLE_VALID_FOR_MS_MAX)
 		return "valid_for_ms";
-	if (!in_range(report->price_per_hour, 0, RATE_MAX))
+	if (!in_range(report->price_per_hour, 0, PLAUSIBLE_RATE_MAX))
 		return "price_per_hour";
 	if (report->pue != 0 && !in_range(report->pue, 1, 100))
 		return "pue";
@@ -193,7 +191,7 @@ static bool demands_plausible(const Suanlu__Report *report, char *why, size_t by
 			wrong = "service name";
 		else if (seen_before(&names, demand->service))
 			wrong = "service named twice";
-		else if (!in_range(demand->new_flows_per_s, 0, RATE_MAX))
+		else if (!in_range(demand->new_flows_per_s, 0, PLAUSIBLE_RATE_MAX))
 			wrong = "new_flows_per_s";
 		else
 			wrong = check_flows(demand);

@@ -13,6 +13,9 @@
 #define PLAUSIBLE_DETAILS_MAX 16  /* metrics, and latency quantiles, per service */
 #define PLAUSIBLE_VALID_FOR_MS_MAX 60000
 #define PLAUSIBLE_SERVERS_MAX 1000000
+#define PLAUSIBLE_FLOWS_MAX 100000000 /* in flight, and queued */
+#define PLAUSIBLE_RATE_MAX 1e9
+#define PLAUSIBLE_SCV_MAX 1e4
 #define PLAUSIBLE_OFFERS_MAX 32
 #define PLAUSIBLE_APPROVAL_BYTES_MAX 800
 

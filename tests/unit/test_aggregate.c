@@ -11,6 +11,8 @@
 #include <cmocka.h>
 
 #include "control/aggregate.h"
+#include "control/telemetry/draft.h"
+#include "control/telemetry/plausible.h"
 #include <math.h>
 #include <time.h>
 
@@ -177,6 +179,53 @@ static void metrics_that_all_told(void **state)
 	assert_true(sum.metric[1].value == 200);  /* an amount */
 }
 
+/* A value that may be: mostly usual, else at one of its bounds. */
+static double up_to(double usual, double most)
+{
+	return uniform() < 0.7 ? usual * uniform() : uniform() < 0.5 ? 0 : most;
+}
+
+static void draw(Suanlu__ServiceLoad *load)
+{
+	*load = (Suanlu__ServiceLoad)SUANLU__SERVICE_LOAD__INIT;
+	load->service = "infer";
+	load->servers = 1 + (uint32_t)up_to(64, PLAUSIBLE_SERVERS_MAX - 1);
+	load->service_time_s = uniform() < 0.2 ? 0 : exp(log(1e-310) * uniform()) * 1e5;
+	load->in_flight = (uint32_t)up_to(100, PLAUSIBLE_FLOWS_MAX);
+	load->queued = (uint32_t)up_to(100, PLAUSIBLE_FLOWS_MAX);
+	load->arrivals_per_s = up_to(1e4, PLAUSIBLE_RATE_MAX);
+	load->completions_per_s = up_to(1e4, PLAUSIBLE_RATE_MAX);
+	if (uniform() < 0.8)
+		set_scv(load, up_to(4, PLAUSIBLE_SCV_MAX));
+}
+
+/* Edges must not refuse the whole site for what one of its instances says. */
+static void what_edges_take_of_each_they_take_of_all(void **state)
+{
+	(void)state;
+	srandom(seed);
+	for (unsigned round = 0; round < 20000; round++) {
+		Suanlu__ServiceLoad load[INSTANCES];
+		const Suanlu__ServiceLoad *part[INSTANCES];
+		struct aggregate sum;
+		struct sl_report report = {.load = &sum.load, .loads = 1};
+		struct draft draft;
+		Suanlu__Report whole;
+		char why[128];
+
+		for (unsigned i = 0; i < INSTANCES; i++) {
+			draw(&load[i]);
+			part[i] = &load[i];
+		}
+		aggregate(part, INSTANCES, &sum);
+		assert_int_equal(draft_init(&draft, &report, 1), 0);
+		whole = draft_slice(&draft, 0, 1);
+		if (!plausible(&whole, why, sizeof(why)))
+			fail_msg("%s, seed %u, round %u", why, seed, round);
+		draft_free(&draft);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -185,6 +234,7 @@ int main(void)
 		cmocka_unit_test(flows_and_totals_add),
 		cmocka_unit_test(quantiles_are_bounds),
 		cmocka_unit_test(metrics_that_all_told),
+		cmocka_unit_test(what_edges_take_of_each_they_take_of_all),
 	};
 
 	seed = (unsigned)time(NULL);
