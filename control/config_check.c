@@ -207,6 +207,17 @@ static bool is_service(const struct config_service *service, const struct in6_ad
 	return IN6_ARE_ADDR_EQUAL(&service->ipv6, address);
 }
 
+bool config_is_here(const struct config *config, const struct in6_addr *address)
+{
+	for (unsigned k = 0; k < config->services; k++)
+		if (is_service(&config->service[k], address))
+			return true;
+	for (unsigned k = 0; k < config->dataplane.sids; k++)
+		if (is_in(&config->dataplane.sid[k], address))
+			return true;
+	return IN6_ARE_ADDR_EQUAL(&config->address, address);
+}
+
 /* What goes to one of our own addresses comes back, until its hop limit ends it. */
 static int check_loop(struct config_reader *reader, const struct config *config, unsigned i,
 		      const struct in6_addr *address)

@@ -12,3 +12,6 @@ int config_resolve_sites(struct config_reader *reader, struct config *config);
 
 /* 0, or -EINVAL with the reader's error set. */
 int config_check(struct config_reader *reader, const struct config *config);
+
+/* What is sent there comes back to this node: a service's address, a SID or address of its own. */
+bool config_is_here(const struct config *config, const struct in6_addr *address);

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "discover.h"
+#include "config_check.h"
 #include "log.h"
 #include "telemetry/codec.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <suanlu/counters.h>
 
 #define MERGE_S 0.2
 #define LOG_S 10
@@ -57,46 +59,62 @@ static const struct config_operator *find_operator(const struct config *config,
 
 /* --- what is announced, within what is approved -------------------------------------------- */
 
-/* A key or a name that the file gives to somebody else, or that was approved for another key. */
-static bool name_taken(const struct discover *discover, const struct approval *approval,
-		       double now_s)
+/* A key or a name that the file gives to somebody, this site or another: the file wins. */
+static bool file_has(const struct config *config, const struct approval *approval)
 {
-	const struct config *config = discover->state->config;
-	const struct discover_site *site = find(discover, approval->site);
-
 	for (unsigned i = 0; i < config->sites; i++)
 		if (!config->site[i].discovered &&
 		    (strcmp(config->site[i].name, approval->site) == 0 ||
-		     memcmp(config->site[i].key, approval->key, 8) == 0))
+		     memcmp(config->site[i].key, approval->key, CODEC_ID_BYTES) == 0))
 			return true;
 	for (unsigned i = 0; i < config->edges; i++)
-		if (memcmp(config->edge[i].key, approval->key, 8) == 0)
+		if (memcmp(config->edge[i].key, approval->key, CODEC_ID_BYTES) == 0)
 			return true;
 	for (unsigned i = 0; i < config->transits; i++)
 		if (config->transit[i].has_key &&
-		    memcmp(config->transit[i].key, approval->key, 8) == 0)
+		    memcmp(config->transit[i].key, approval->key, CODEC_ID_BYTES) == 0)
 			return true;
+	return false;
+}
+
+/* Somebody has the name or the key already, or it was approved for another key. */
+static bool name_taken(const struct discover *discover, const struct approval *approval,
+		       double now_s)
+{
+	const struct discover_site *site = find(discover, approval->site);
+
+	if (file_has(discover->state->config, approval))
+		return true;
 	for (unsigned i = 0; i < discover->sites; i++)
-		if (memcmp(discover->site[i]->approval.key, approval->key, 8) == 0 &&
+		if (memcmp(discover->site[i]->approval.key, approval->key, CODEC_ID_BYTES) == 0 &&
 		    strcmp(discover->site[i]->approval.site, approval->site) != 0)
 			return true;
 	return site && memcmp(site->approval.key, approval->key, sizeof(approval->key)) != 0 &&
 	       now_s < site->valid_until_s;
 }
 
-static bool take_sid(const ProtobufCBinaryData *from, const struct approval *approval,
-		     struct in6_addr *sid, bool *has)
+/* A packet may be sent there: the dataplane would refuse the whole service for one that cannot be,
+ * and what comes back to here goes round until its hop limit ends. */
+static bool leads_away(const struct config *config, const struct in6_addr *sid)
+{
+	return !IN6_IS_ADDR_UNSPECIFIED(sid) && !IN6_IS_ADDR_LOOPBACK(sid) &&
+	       !IN6_IS_ADDR_MULTICAST(sid) && !IN6_IS_ADDR_LINKLOCAL(sid) &&
+	       !IN6_IS_ADDR_V4MAPPED(sid) && !config_is_here(config, sid);
+}
+
+static bool take_sid(const struct config *config, const ProtobufCBinaryData *from,
+		     const struct approval *approval, struct in6_addr *sid, bool *has)
 {
 	*has = from->len == sizeof(*sid);
 	if (!*has)
 		return true;
 	memcpy(sid, from->data, sizeof(*sid));
-	return approval_allows_sid(approval, sid);
+	return approval_allows_sid(approval, sid) && leads_away(config, sid);
 }
 
 /* What counts of it; false: its SIDs do not. */
-static bool within(const Suanlu__Announcement *said, const struct approval *approval,
-		   struct discover_site *out)
+static bool within(const struct config *config, const Suanlu__Announcement *said,
+		   const struct approval *approval, struct discover_site *out)
 {
 	out->approval = *approval;
 	for (size_t i = 0; i < said->n_offer; i++) {
@@ -112,9 +130,9 @@ static bool within(const Suanlu__Announcement *said, const struct approval *appr
 	}
 	if (out->servers > approval->servers)
 		out->servers = approval->servers;
-	return take_sid(&said->sid4, approval, &out->sid[SL_INNER_IPV4],
+	return take_sid(config, &said->sid4, approval, &out->sid[SL_INNER_IPV4],
 			&out->has_sid[SL_INNER_IPV4]) &&
-	       take_sid(&said->sid6, approval, &out->sid[SL_INNER_IPV6],
+	       take_sid(config, &said->sid6, approval, &out->sid[SL_INNER_IPV6],
 			&out->has_sid[SL_INNER_IPV6]) &&
 	       (out->has_sid[SL_INNER_IPV4] || out->has_sid[SL_INNER_IPV6]);
 }
@@ -173,7 +191,7 @@ static enum discover_result take(struct discover *discover, const Suanlu__Report
 	if (strcmp(report->announcement->site, approval->site) != 0 ||
 	    name_taken(discover, approval, now_s))
 		return DISCOVER_NAME;
-	if (!within(report->announcement, approval, &next))
+	if (!within(discover->state->config, report->announcement, approval, &next))
 		return DISCOVER_SID;
 	if (!site)
 		site = add(discover);
@@ -190,6 +208,26 @@ static enum discover_result take(struct discover *discover, const Suanlu__Report
 	return DISCOVER_TAKEN;
 }
 
+/* For whoever has to do something about it. */
+static const char *remedy(enum discover_result result)
+{
+	static const char *const text[DISCOVER_RESULT_COUNT] = {
+		[DISCOVER_UNAPPROVED] =
+			"no operator of our configuration approved it; if it shall "
+			"come, `suanlu approve` it with a key that is under operators",
+		[DISCOVER_FORGED] = "it is not what was signed, or cannot be",
+		[DISCOVER_EXPIRED] = "its approval is over (`suanlu approve` it again), or its "
+				     "clock is off (see timedatectl on both)",
+		[DISCOVER_NAME] = "another site has its name or key, or its approval is for "
+				  "another",
+		[DISCOVER_SID] = "it has no SID, one that its approval does not allow, or one that "
+				 "leads back to here",
+		[DISCOVER_FULL] = "more sites than there is room for, or too many strangers",
+	};
+
+	return text[result];
+}
+
 static void count(struct discover *discover, enum discover_result result, const char *from,
 		  struct discover_site *site, double now_s)
 {
@@ -200,7 +238,8 @@ static void count(struct discover *discover, enum discover_result result, const 
 	if (result == DISCOVER_TAKEN || now_s - discover->logged_s[result] < LOG_S)
 		return;
 	discover->logged_s[result] = now_s;
-	log_warning("announcement refused (%s), from %s", discover_result_text(result), from);
+	log_warning("announcement refused (%s), from %s: %s", discover_result_text(result), from,
+		    remedy(result));
 }
 
 /* --- from strangers and from those who are known ------------------------------------------- */
@@ -297,24 +336,31 @@ void discover_report(struct discover *discover, unsigned index, const Suanlu__Re
 
 /* --- into the configuration ----------------------------------------------------------------- */
 
-static bool counts(const struct discover *discover, const struct discover_site *site, double now_s)
+/* In this configuration, which may be one that is only gone over to. */
+static bool counts(const struct config *config, const struct discover_site *site, double now_s)
 {
-	return now_s < site->valid_until_s &&
-	       find_operator(discover->state->config, site->approval.by);
+	return now_s < site->valid_until_s && find_operator(config, site->approval.by) &&
+	       !file_has(config, &site->approval);
 }
 
 bool discover_step(struct discover *discover, uint64_t now_us, double now_s)
 {
+	const struct config *config = discover->state->config;
+
 	for (unsigned i = 0; i < discover->sites;) {
 		struct discover_site *site = discover->site[i];
 
 		if (site->approval.expires_us && site->approval.expires_us < now_us)
 			site->valid_until_s = 0;
-		if (counts(discover, site, now_s)) {
+		if (counts(config, site, now_s)) {
 			i++;
 			continue;
 		}
-		log_info("site %s: not announced any more", site->approval.site);
+		log_info("site %s: %s", site->approval.site,
+			 file_has(config, &site->approval)
+				 ? "the configuration has its name or key, its announcements do "
+				   "not count"
+				 : "not announced any more");
 		free(site);
 		discover->site[i] = discover->site[--discover->sites];
 		discover->changed = true;
@@ -340,10 +386,14 @@ static void fill_site(const struct config *config, const struct discover_site *f
 		}
 }
 
+struct room {
+	unsigned members; /* pairs of service and site so far */
+	unsigned lacks;	  /* so many found none */
+};
+
 static bool offers(const struct discover_site *site, const struct config_service *service)
 {
-	if (service->sites == SL_CANDIDATES_MAX ||
-	    (service->ipv4.s_addr && !site->has_sid[SL_INNER_IPV4]) ||
+	if ((service->ipv4.s_addr && !site->has_sid[SL_INNER_IPV4]) ||
 	    (!IN6_IS_ADDR_UNSPECIFIED(&service->ipv6) && !site->has_sid[SL_INNER_IPV6]))
 		return false;
 	for (unsigned i = 0; i < site->services; i++)
@@ -352,7 +402,7 @@ static bool offers(const struct discover_site *site, const struct config_service
 	return false;
 }
 
-static int join(struct config *config, const struct discover_site *from)
+static int join(struct config *config, const struct discover_site *from, struct room *room)
 {
 	unsigned index = config->sites;
 
@@ -363,18 +413,33 @@ static int join(struct config *config, const struct discover_site *from)
 
 		if (!offers(from, service))
 			continue;
+		if (service->sites == SL_CANDIDATES_MAX || room->members == SL_MEMBERS_MAX) {
+			room->lacks++;
+			continue;
+		}
 		grown = realloc(service->site, (service->sites + 1) * sizeof(*grown));
 		if (!grown)
 			return -ENOMEM;
 		service->site = grown;
 		grown[service->sites++] = index;
+		room->members++;
 	}
 	return 0;
+}
+
+static void tell_full(struct discover *discover, unsigned lacks)
+{
+	if (lacks && !discover->told_full)
+		log_warning("%u announced candidates are left out: a service has at most %d sites, "
+			    "all together %d; approve fewer services of each site",
+			    lacks, SL_CANDIDATES_MAX, SL_MEMBERS_MAX);
+	discover->told_full = lacks > 0;
 }
 
 int discover_merge(struct discover *discover, struct config *config, double now_s)
 {
 	struct config_site *grown;
+	struct room room = {};
 	int result = 0;
 
 	discover->changed = false;
@@ -385,8 +450,11 @@ int discover_merge(struct discover *discover, struct config *config, double now_
 	if (!grown)
 		return -ENOMEM;
 	config->site = grown;
+	for (unsigned i = 0; i < config->services; i++)
+		room.members += config->service[i].sites;
 	for (unsigned i = 0; result == 0 && i < discover->sites; i++)
-		if (counts(discover, discover->site[i], now_s))
-			result = join(config, discover->site[i]);
+		if (counts(config, discover->site[i], now_s))
+			result = join(config, discover->site[i], &room);
+	tell_full(discover, room.lacks);
 	return result;
 }

@@ -17,14 +17,14 @@
 
 #define DISCOVER_SITES_MAX 2048
 
-#define DISCOVER_RESULTS(X)                                                                      \
-	X(TAKEN, "taken")                                                                        \
-	X(UNAPPROVED, "unapproved") /* no approval by an operator of the configuration */        \
-	X(FORGED, "forged")	    /* the approval or the report is not what was signed */      \
-	X(EXPIRED, "expired")	    /* the approval is over, or the announcement too old */      \
-	X(NAME, "name")		    /* another site has the name or the key, or it is not of its \
-				       approval */                                               \
-	X(SID, "sid")		    /* none, or outside of the approval */                       \
+#define DISCOVER_RESULTS(X)                                                                       \
+	X(TAKEN, "taken")                                                                         \
+	X(UNAPPROVED, "unapproved") /* no approval by an operator of the configuration */         \
+	X(FORGED, "forged")	    /* the approval or the report is not what was signed */       \
+	X(EXPIRED, "expired")	    /* the approval is over, or the announcement too old */       \
+	X(NAME, "name")		    /* another site has the name or the key, or it is not of its  \
+				       approval */                                                \
+	X(SID, "sid")		    /* none, outside of the approval, or no way away from here */ \
 	X(FULL, "full")		    /* more sites than there is room for, or too many a second */
 
 enum discover_result {
@@ -51,7 +51,7 @@ struct discover {
 	struct state *state;
 	struct discover_site **site;
 	unsigned sites;
-	bool changed;
+	bool changed, told_full;
 	double merged_s;
 	uint64_t due_us; /* of strangers: when all so far would have come at their rate */
 	uint64_t count[DISCOVER_RESULT_COUNT], denied;

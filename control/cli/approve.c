@@ -33,13 +33,16 @@ static bool parse_prefix(const char *text, struct approval *approval)
 {
 	const char *slash = strchr(text, '/');
 	char address[INET6_ADDRSTRLEN], *end;
+	unsigned long bits;
 
 	if (!slash || slash - text >= (int)sizeof(address))
 		return false;
 	snprintf(address, sizeof(address), "%.*s", (int)(slash - text), text);
-	approval->prefix_bits = (unsigned)strtoul(slash + 1, &end, 10);
-	return *end == '\0' && end != slash + 1 && approval->prefix_bits >= 1 &&
-	       approval->prefix_bits <= 128 && inet_pton(AF_INET6, address, &approval->prefix) == 1;
+	bits = strtoul(slash + 1, &end, 10);
+	approval->prefix_bits = (unsigned)bits;
+	return slash[1] >= '0' && slash[1] <= '9' && *end == '\0' && bits >= 1 && bits <= 128 &&
+	       inet_pton(AF_INET6, address, &approval->prefix) == 1 &&
+	       !IN6_IS_ADDR_MULTICAST(&approval->prefix);
 }
 
 static unsigned number(const char *text, unsigned most, const char *what, struct argp_state *state)
@@ -81,7 +84,9 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 		return 0;
 	case 'p':
 		if (!parse_prefix(argument, &approve->approval))
-			argp_error(state, "--sid-prefix: expected PREFIX/LENGTH, found '%s'",
+			argp_error(state,
+				   "--sid-prefix: expected PREFIX/LENGTH of unicast "
+				   "IPv6 addresses, found '%s'",
 				   argument);
 		return 0;
 	case 'm':
@@ -130,7 +135,10 @@ static int run(struct approve *approve)
 		return cli_fail("--site: longer than %d characters", SL_NAME_MAX - 1);
 	strcpy(approval->site, approve->site);
 	for (unsigned i = 0; i < approval->services; i++)
-		snprintf(approval->service[i], SL_NAME_MAX, "%s", approve->service[i]);
+		if (snprintf(approval->service[i], SL_NAME_MAX, "%s", approve->service[i]) >=
+		    SL_NAME_MAX)
+			return cli_fail("--service: longer than %d characters: '%s'",
+					SL_NAME_MAX - 1, approve->service[i]);
 	if (approve->days)
 		approval->expires_us = ((uint64_t)time(NULL) + approve->days * 86400ull) * 1000000;
 	if (key_read(approve->operator_key, &key, why, sizeof(why)) < 0)

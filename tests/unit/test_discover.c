@@ -143,6 +143,7 @@ struct said {
 	uint64_t measured_us;
 	const struct key *by, *key;
 	uint64_t expires_us;
+	unsigned prefix_bits; /* from the SID on; 0: as it should be */
 };
 
 static size_t announce(const struct said *said, uint8_t *data)
@@ -156,6 +157,10 @@ static size_t announce(const struct said *said, uint8_t *data)
 	int length;
 
 	approval.expires_us = said->expires_us;
+	if (said->prefix_bits) {
+		approval.prefix = sid;
+		approval.prefix_bits = said->prefix_bits;
+	}
 	length = approval_sign(&approval, said->by, bytes);
 	assert_true(length > 0);
 	announcement.site = (char *)said->site;
@@ -185,19 +190,27 @@ static struct config_site sites[] = {{.name = "known"}};
 static unsigned first[] = {0};
 static struct config_service services[] = {
 	{.name = "infer", .ipv4 = {1}, .port = 80, .site = first, .sites = 1},
+	{.name = "batch",
+	 .ipv6 = {{{0x20, 1, 0xd, 0xb8, 0, 0x80, [15] = 0x80}}},
+	 .port = 80,
+	 .site = first,
+	 .sites = 1},
 	{.name = "stream", .ipv4 = {1}, .port = 81, .site = first, .sites = 1},
 };
+static struct sl_sid own_sid = {.prefix = {{{0xfc, 0, 0, 0xe, 0, 0x46}}}, .bits = 48};
 static struct config config = {.operator= operators,
 			       .operators = 1,
 			       .site = sites,
 			       .sites = 1,
 			       .service = services,
-			       .services = 2};
+			       .services = 3,
+			       .address = {{{0xfc, 0, 0, 0xe, [15] = 1}}},
+			       .dataplane = {.sid = &own_sid, .sids = 1}};
 
 static void judges_strangers(void **state)
 {
-	const struct said fine = {"a",	  "fc00:a:0:4::",    {"infer", "stream"},
-				  NOW_US, &operator, & site, 0};
+	const struct said fine = {
+		"a", "fc00:a:0:4::", {"infer", "stream"}, NOW_US, &operator, & site, 0, 0};
 	struct {
 		const char *what;
 		struct said said;
@@ -216,7 +229,17 @@ static void judges_strangers(void **state)
 		{"approval over", fine, NULL, DISCOVER_EXPIRED},
 		{"approval not over", fine, NULL, DISCOVER_TAKEN},
 		{"service twice", fine, NULL, DISCOVER_FORGED},
+		{"group as SID", fine, NULL, DISCOVER_SID},
+		{"loopback as SID", fine, NULL, DISCOVER_SID},
+		{"no address as SID", fine, NULL, DISCOVER_SID},
+		{"an IPv4 address as SID", fine, NULL, DISCOVER_SID},
+		{"a service's address as SID", fine, NULL, DISCOVER_SID},
+		{"this node's address as SID", fine, NULL, DISCOVER_SID},
+		{"this node's SID", fine, NULL, DISCOVER_SID},
 	};
+	static const char *const here[] = {
+		"ff02::1",	   "::1",	"::",	       "::ffff:10.0.0.1",
+		"2001:db8:80::80", "fc00:e::1", "fc00:e:46::7"};
 	struct state known = {.config = &config};
 
 	(void)state;
@@ -229,6 +252,10 @@ static void judges_strangers(void **state)
 	test[9].said.expires_us = NOW_US - 1;
 	test[10].said.expires_us = NOW_US + 1;
 	test[11].said.service[1] = "infer";
+	for (size_t i = 0; i < sizeof(here) / sizeof(*here); i++) {
+		test[12 + i].said.sid = here[i];
+		test[12 + i].said.prefix_bits = 1;
+	}
 	for (size_t i = 0; i < sizeof(test) / sizeof(*test); i++) {
 		uint8_t data[CODEC_DATAGRAM_MAX], *copy;
 		struct discover discover;
@@ -248,7 +275,7 @@ static void judges_strangers(void **state)
 
 static void refuses_every_bit(void **state)
 {
-	const struct said fine = {"a", "fc00:a:0:4::", {"infer"}, NOW_US, &operator, & site, 0};
+	const struct said fine = {"a", "fc00:a:0:4::", {"infer"}, NOW_US, &operator, & site, 0, 0};
 	uint8_t data[CODEC_DATAGRAM_MAX];
 	size_t bytes = announce(&fine, data);
 	struct state known = {.config = &config};
@@ -274,8 +301,8 @@ static void refuses_every_bit(void **state)
 
 static void merges_within_bounds(void **state)
 {
-	const struct said fine = {"a",	  "fc00:a:0:4::",    {"infer", "stream"},
-				  NOW_US, &operator, & site, 0};
+	const struct said fine = {
+		"a", "fc00:a:0:4::", {"infer", "stream"}, NOW_US, &operator, & site, 0, 0};
 	uint8_t data[CODEC_DATAGRAM_MAX];
 	struct state known = {.config = &config};
 	struct discover discover;
@@ -294,7 +321,7 @@ static void merges_within_bounds(void **state)
 	assert_true(copy->site[1].delay_s == 0.003);
 	assert_int_equal(copy->service[0].sites, 2);
 	assert_int_equal(copy->service[0].site[1], 1);
-	assert_int_equal(copy->service[1].sites, 1); /* not approved */
+	assert_int_equal(copy->service[2].sites, 1); /* not approved */
 	assert_false(discover_step(&discover, NOW_US, NOW_S));
 
 	/* a copy of that is the file's again, and a name that the file has cannot be announced */
@@ -317,6 +344,68 @@ static void merges_within_bounds(void **state)
 	discover_close(&discover);
 }
 
+static void gives_way_to_the_file(void **state)
+{
+	const struct said fine = {"a", "fc00:a:0:4::", {"infer"}, NOW_US, &operator, & site, 0, 0};
+	uint8_t data[CODEC_DATAGRAM_MAX];
+	struct state known = {.config = &config};
+	struct discover discover;
+	struct config *copy;
+
+	(void)state;
+	discover_open(&discover, &known);
+	discover_stranger(&discover, data, announce(&fine, data), NULL, "here", NOW_US, NOW_S);
+	assert_int_equal(discover.sites, 1);
+	for (unsigned i = 0; i < 3; i++) {
+		copy = config_copy(&config);
+		if (i == 0)
+			strcpy(copy->site[0].name, "a");
+		else if (i == 1)
+			memcpy(copy->site[0].key, site.public, sizeof(site.public));
+		else
+			memcpy(copy->operator[0].key, other.public, sizeof(other.public));
+		assert_int_equal(discover_merge(&discover, copy, NOW_S), 0);
+		assert_int_equal(copy->sites, 1);
+		assert_int_equal(copy->service[0].sites, 1);
+		/* once that is in force it is forgotten */
+		known.config = copy;
+		if (i == 2) {
+			assert_true(discover_step(&discover, NOW_US, NOW_S + 1));
+			assert_int_equal(discover.sites, 0);
+		}
+		known.config = &config;
+		config_free(copy);
+	}
+	discover_close(&discover);
+}
+
+/* A service that has as many sites as it may have goes on with them. */
+static void leaves_out_what_has_no_room(void **state)
+{
+	const struct said fine = {"a", "fc00:a:0:4::", {"infer"}, NOW_US, &operator, & site, 0, 0};
+	uint8_t data[CODEC_DATAGRAM_MAX];
+	struct state known = {.config = &config};
+	struct discover discover;
+	struct config *copy = config_copy(&config);
+
+	(void)state;
+	discover_open(&discover, &known);
+	discover_stranger(&discover, data, announce(&fine, data), NULL, "here", NOW_US, NOW_S);
+	free(copy->service[0].site);
+	copy->service[0].sites = SL_CANDIDATES_MAX;
+	copy->service[0].site = calloc(SL_CANDIDATES_MAX, sizeof(unsigned));
+	assert_int_equal(discover_merge(&discover, copy, NOW_S), 0);
+	assert_int_equal(copy->service[0].sites, SL_CANDIDATES_MAX);
+	assert_true(discover.told_full);
+	config_free(copy);
+	copy = config_copy(&config);
+	assert_int_equal(discover_merge(&discover, copy, NOW_S), 0);
+	assert_int_equal(copy->service[0].sites, 2);
+	assert_false(discover.told_full);
+	config_free(copy);
+	discover_close(&discover);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -327,6 +416,8 @@ int main(void)
 		cmocka_unit_test(judges_strangers),
 		cmocka_unit_test(refuses_every_bit),
 		cmocka_unit_test(merges_within_bounds),
+		cmocka_unit_test(gives_way_to_the_file),
+		cmocka_unit_test(leaves_out_what_has_no_room),
 	};
 
 	if (sodium_init() < 0)
