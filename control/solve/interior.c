@@ -2,7 +2,7 @@
 #include "interior.h"
 #include "interior_newton.h"
 
-#define STEPS_MAX 200
+#define STEPS_MAX 60
 #define TRIES 3
 #define COMPLEMENTARITY 1e-6 /* mean of x r, of the least price: the used sites stand out */
 #define RESIDUAL 1e-4
@@ -13,7 +13,7 @@
 #define NOISE 1e-10
 #define CLOSE_STEPS_MAX 4
 #define POLISH_STEPS 30
-#define POLISH_STEPS_LAST 500 /* each set of used shares costs less than those before: it ends */
+#define POLISH_STEPS_LAST 100 /* nobody can tell from chance what still changes */
 
 /* The least delay of any way; *idle_s: the same without load. */
 LANES_INLINE double least_price(const struct interior *in, double *idle_s)
@@ -280,7 +280,8 @@ LANES_INLINE void go_back(struct interior *in, const struct way_mark *mark)
 
 /*
  * The coarser the end of the path, the cheaper; but where it does not show yet which shares are
- * used, polishing takes many steps or ends in a circle: then farther on.
+ * used, polishing takes many steps or ends in a circle: then farther on. One edge is not worth
+ * that: water-filling is exact for it.
  */
 LANES_CLONES void interior_point(const struct solve_problem *problem, const double *demand_per_s,
 				 solve_row *x)
@@ -304,12 +305,13 @@ LANES_CLONES void interior_point(const struct solve_problem *problem, const doub
 	}
 	start(&in);
 	in.mu = AHEAD * rest(&in);
-	for (unsigned try = 0; try < TRIES; try++) {
+	for (unsigned try = in.edges > 1 ? 0 : TRIES - 1; try < TRIES; try++) {
 		approach(&in, relative, &idle_s);
 		keep(&mark, &in);
 		settle(&in, idle_s);
 		bool last = try == TRIES - 1;
-		if (polish(&in, last ? POLISH_STEPS_LAST : POLISH_STEPS) || last)
+		bool many = last && in.edges > 1;
+		if (polish(&in, many ? POLISH_STEPS_LAST : POLISH_STEPS) || last)
 			break;
 		go_back(&in, &mark);
 		relative /= 100;

@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-#define ROUNDS_MAX 50
+#define ROUNDS_MAX 8
 #define FILL_ROUNDS_MAX 100
 #define GAP 1e-6	/* of the marginal: good enough */
 #define IDLE_SHARE 1e-6 /* of the allowed capacity: least demand of an edge */
