@@ -399,5 +399,6 @@ void expression_events(const struct expression *expression, struct series_events
 		sum->resets += expression->series[i].events.resets;
 		sum->changes += expression->series[i].events.changes;
 		sum->strange += expression->series[i].events.strange;
+		sum->twice += expression->series[i].events.twice;
 	}
 }

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define RISE_MAX 0x1p53 /* from one scrape to the next: beyond it ones are lost */
+
 void series_clear(struct series *series)
 {
 	for (unsigned i = 0; i < series->labels; i++) {
@@ -13,6 +15,7 @@ void series_clear(struct series *series)
 	free(series->member);
 	series->labels = 0;
 	series->member = NULL;
+	series->members = series->room = 0;
 }
 
 void series_begin(struct series *series)
@@ -21,8 +24,8 @@ void series_begin(struct series *series)
 	series->sum = 0;
 	series->max = -INFINITY;
 	series->min = INFINITY;
-	series->cursor = 0;
-	for (unsigned i = 0; i < series->members; i++)
+	series->rise = 0;
+	for (unsigned i = 0; i < series->room; i++)
 		series->member[i].seen = false;
 }
 
@@ -52,66 +55,99 @@ static uint64_t hash_text(uint64_t hash, const char *text)
 	return (hash ^ 0xff) * 0x100000001b3ull;
 }
 
+/* A sum, as exporters may change the order; never 0. */
 static uint64_t hash_labels(const struct exposition_sample *sample)
 {
-	uint64_t hash = 0xcbf29ce484222325ull;
+	uint64_t sum = 0;
 
 	for (unsigned i = 0; i < sample->labels; i++) {
-		hash = hash_text(hash, sample->label[i].name);
+		uint64_t hash = hash_text(0xcbf29ce484222325ull, sample->label[i].name);
+
 		hash = hash_text(hash, sample->label[i].value);
+		sum += (hash ^ hash >> 32) * 0x9e3779b97f4a7c15ull;
 	}
-	return hash;
+	return sum ?: 1;
 }
 
-/* Exporters keep an order: the one that follows the last is nearly always it. */
-static struct series_member *find(struct series *series, uint64_t hash)
+/* Its place, or the free one where it belongs. */
+static struct series_member *find(const struct series *series, uint64_t hash)
 {
-	for (unsigned i = 0; i < series->members; i++) {
-		unsigned at = (series->cursor + i) % series->members;
+	unsigned at = (unsigned)(hash >> 32) & (series->room - 1);
 
-		if (series->member[at].hash == hash) {
-			series->cursor = at + 1;
-			return &series->member[at];
+	while (series->member[at].hash && series->member[at].hash != hash)
+		at = (at + 1) & (series->room - 1);
+	return &series->member[at];
+}
+
+/* Those that were seen, into a table of their own. false: no memory, nothing has changed. */
+static bool rebuild(struct series *series, unsigned room, bool only_seen)
+{
+	const struct series old = *series;
+	void *grown = calloc(room, sizeof(*series->member));
+
+	if (!grown)
+		return false;
+	series->member = grown;
+	series->room = room;
+	series->members = 0;
+	for (unsigned i = 0; i < old.room; i++)
+		if (old.member[i].hash && (old.member[i].seen || !only_seen)) {
+			*find(series, old.member[i].hash) = old.member[i];
+			series->members++;
 		}
-	}
-	return NULL;
+	free(old.member);
+	return true;
 }
 
-static void add_member(struct series *series, uint64_t hash, double value)
+/* NULL: there is no place for more; such a one is not followed. */
+static struct series_member *find_or_add(struct series *series, uint64_t hash, bool *added)
 {
+	struct series_member *member = series->room ? find(series, hash) : NULL;
+
+	*added = !member || !member->hash;
+	if (!*added)
+		return member;
 	if (series->members == SERIES_MAX)
-		return;
-	if (series->members == series->room) {
-		unsigned room = series->room ? 2 * series->room : 16;
-		void *grown = realloc(series->member, room * sizeof(*series->member));
-
-		if (!grown)
-			return; /* it adds nothing this time */
-		series->member = grown;
-		series->room = room;
+		return NULL;
+	if (2 * series->members >= series->room) {
+		if (!rebuild(series, series->room ? 2 * series->room : 32, false))
+			return NULL;
+		member = find(series, hash);
 	}
-	series->member[series->members++] =
-		(struct series_member){.hash = hash, .value = value, .seen = true};
-	series->cursor = series->members;
-	if (series->scrapes > 0)
-		series->events.changes++;
+	*member = (struct series_member){.hash = hash};
+	series->members++;
+	return member;
 }
 
-static void count_up(struct series *series, const struct exposition_sample *sample)
+static void count_up(struct series *series, struct series_member *member, double value)
 {
-	uint64_t hash = hash_labels(sample);
-	struct series_member *member = find(series, hash);
-
-	if (!member) {
-		add_member(series, hash, sample->value);
-		return;
-	}
-	if (sample->value < member->value)
+	if (value < member->value)
 		series->events.resets++;
-	else if (!member->seen) /* twice in one scrape: the first counts */
-		series->total += sample->value - member->value;
+	else if (value - member->value > RISE_MAX)
+		series->events.strange++;
+	else
+		series->rise += value - member->value;
+}
+
+/* Whether it is to be counted: not if it is there for the second time. */
+static bool follow(struct series *series, const struct exposition_sample *sample)
+{
+	bool added;
+	struct series_member *member = find_or_add(series, hash_labels(sample), &added);
+
+	if (!member)
+		return true;
+	if (member->seen) {
+		series->events.twice++;
+		return false;
+	}
+	if (series->counter && !added)
+		count_up(series, member, sample->value);
+	else if (series->counter && series->scrapes > 0)
+		series->events.changes++;
 	member->value = sample->value;
 	member->seen = true;
+	return true;
 }
 
 void series_take(struct series *series, const struct exposition_sample *sample)
@@ -122,55 +158,50 @@ void series_take(struct series *series, const struct exposition_sample *sample)
 		series->events.strange++;
 		return;
 	}
+	if (!follow(series, sample))
+		return;
 	series->count++;
 	series->sum += sample->value;
 	series->max = fmax(series->max, sample->value);
 	series->min = fmin(series->min, sample->value);
-	if (series->counter)
-		count_up(series, sample);
 }
 
 static void drop_vanished(struct series *series)
 {
-	unsigned kept = 0;
+	const unsigned before = series->members;
+	unsigned seen = 0;
 
-	for (unsigned i = 0; i < series->members; i++) {
-		if (series->member[i].seen)
-			series->member[kept++] = series->member[i];
-		else
-			series->events.changes++;
-	}
-	series->members = kept;
-	series->cursor = 0;
+	for (unsigned i = 0; i < series->room; i++)
+		seen += series->member[i].seen;
+	if (seen == before || !rebuild(series, series->room, true) || !series->counter)
+		return;
+	series->events.changes += before - seen;
 }
 
 void series_end(struct series *series, double now_s)
 {
-	if (series->counter)
-		drop_vanished(series);
+	drop_vanished(series);
+	series->total += series->rise;
 	series->scrapes += series->count > 0;
 	if (series->count > 0) {
 		unsigned at = series->points++ % SERIES_POINTS;
 
 		series->point[at].at_s = now_s;
-		series->point[at].total = series->total;
+		series->point[at].rise = series->rise;
 	}
 }
 
 double series_rate(const struct series *series, double window_s)
 {
 	const unsigned last = series->points - 1;
-	unsigned first = last;
-	double span_s = 0, now_s;
+	double span_s = 0, rise = 0, now_s;
 
 	if (series->points < 2 || series->count == 0)
 		return NAN;
 	now_s = series->point[last % SERIES_POINTS].at_s;
-	while (first > 0 && last - first < SERIES_POINTS - 1 && span_s < window_s) {
-		first--;
-		span_s = now_s - series->point[first % SERIES_POINTS].at_s;
+	for (unsigned i = last; i > 0 && last - i < SERIES_POINTS - 1 && span_s < window_s; i--) {
+		rise += series->point[i % SERIES_POINTS].rise;
+		span_s = now_s - series->point[(i - 1) % SERIES_POINTS].at_s;
 	}
-	if (!(span_s > 0))
-		return NAN;
-	return (series->total - series->point[first % SERIES_POINTS].total) / span_s;
+	return span_s > 0 ? rise / span_s : NAN;
 }

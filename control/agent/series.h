@@ -4,8 +4,9 @@
  * node_cpu_seconds_total{mode="idle"}, and what they add up to.
  *
  * For counters `total` adds up how much each single series rose from scrape to scrape. So it never
- * falls: a counter that starts again, a series that comes or goes, and what is not a number
- * add nothing for once, and are counted as events. Pure.
+ * falls: a counter that starts again, a series that comes or goes, what is not a number, and what
+ * rises by more than can be counted add nothing for once, and are counted as events. Of a series
+ * that is there twice the first counts. The order of labels does not matter. Pure.
  */
 #pragma once
 
@@ -21,11 +22,12 @@
 struct series_events {
 	unsigned long resets;  /* counters that fell */
 	unsigned long changes; /* series that came or went */
-	unsigned long strange; /* values that are NaN, infinite or a negative count */
+	unsigned long strange; /* NaN, infinite, a negative count, or far beyond the last one */
+	unsigned long twice;   /* series that were there before in the same scrape */
 };
 
 struct series_member {
-	uint64_t hash; /* of its labels */
+	uint64_t hash; /* of its labels; 0: free */
 	double value;
 	bool seen; /* in this scrape */
 };
@@ -36,19 +38,19 @@ struct series {
 		char *name, *value;
 	} label[SERIES_LABELS_MAX];
 	unsigned labels;
-	bool counter; /* follow the members */
+	bool counter; /* what it rose by counts */
 	/* of the scrape being read, or the last one */
 	unsigned count;
 	double sum, max, min;
 	/* of all */
-	struct series_member *member;
-	unsigned members, room, cursor;
+	struct series_member *member; /* open addressing, at most half full */
+	unsigned members, room;	      /* room: a power of two, or 0 */
 	unsigned long scrapes;
-	double total;
+	double rise, total; /* in this scrape; since the first */
 	struct {
-		double at_s, total;
-	} point[SERIES_POINTS]; /* of earlier scrapes, for rates */
-	unsigned points;	/* ever */
+		double at_s, rise; /* since the one before */
+	} point[SERIES_POINTS];	   /* of earlier scrapes, for rates */
+	unsigned points;	   /* ever */
 	struct series_events events;
 };
 

@@ -11,6 +11,7 @@
 
 #include "control/agent/expression.h"
 #include <math.h>
+#include <time.h>
 
 static void take(void *context, const struct exposition_sample *sample)
 {
@@ -208,6 +209,83 @@ static void rates_look_back_some_ten_seconds(void **state)
 	expression_free(expression);
 }
 
+/* Exporters may change the order of labels; a series that is there twice is one. */
+static void labels_in_any_order_and_series_twice(void **state)
+{
+	struct expression *rate = parse("rate(c)"), *sum = parse("g"), *count = parse("count(g)");
+	struct series_events events = {0};
+
+	(void)state;
+	scrape(rate, "c{x=\"1\",y=\"2\"} 10\nc{x=\"2\",y=\"1\"} 0\n", 0);
+	scrape(rate, "c{y=\"2\",x=\"1\"} 30\nc{y=\"1\",x=\"2\"} 10\n", 10);
+	assert_true(expression_value(rate, 1) == 3);
+	expression_events(rate, &events);
+	assert_int_equal(events.changes, 0);
+	scrape(sum, "g{x=\"1\"} 5\ng{x=\"2\"} 7\ng{x=\"1\"} 5\n", 0);
+	scrape(count, "g{x=\"1\"} 5\ng{x=\"2\"} 7\ng{x=\"1\"} 5\n", 0);
+	assert_true(expression_value(sum, 1) == 12);
+	assert_true(expression_value(count, 1) == 2);
+	expression_events(sum, &events);
+	assert_int_equal(events.twice, 1);
+	expression_free(rate);
+	expression_free(sum);
+	expression_free(count);
+}
+
+/* One wild value must not swallow all later rises. */
+static void forgets_a_jump(void **state)
+{
+	static const char *const wild[] = {"c 1e300\n", "c 1e308\n", "c 5e18\n", "c 4e15\n"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(wild) / sizeof(*wild); i++) {
+		struct expression *rate = parse("rate(c)"), *total = parse("total(c)");
+		char text[32];
+
+		for (unsigned at = 0; at < 30; at++) {
+			snprintf(text, sizeof(text), "c %g\n", at * 0.25);
+			scrape(rate, at == 5 ? wild[i] : text, at);
+			scrape(total, at == 5 ? wild[i] : text, at);
+		}
+		if (!(fabs(expression_value(rate, 1) - 0.25) < 1e-9))
+			fail_msg("after %s: rate %g", wild[i], expression_value(rate, 1));
+		assert_true(expression_value(total, 1) < 0x1p53);
+		expression_free(rate);
+		expression_free(total);
+	}
+}
+
+static double scrape_many(unsigned serieses)
+{
+	struct expression *expression = parse("rate(c)");
+	char *text = malloc(serieses * 32ul + 1);
+	clock_t before = clock();
+
+	for (unsigned round = 0; round < 2; round++) {
+		char *at = text;
+
+		/* in an order that no cursor follows */
+		for (unsigned i = 0; i < serieses; i++)
+			at += sprintf(at, "c{i=\"%u\"} %u\n", (i * (round ? 7919u : 1u)) % serieses,
+				      round);
+		scrape(expression, text, round);
+	}
+	assert_true(expression_value(expression, 1) == fmin(serieses, SERIES_MAX));
+	expression_free(expression);
+	free(text);
+	return (double)(clock() - before);
+}
+
+/* Or the agent would look at series for seconds, and no report go out. */
+static void time_grows_with_the_answer(void **state)
+{
+	double small = fmax(scrape_many(4096), 1), large = scrape_many(16 * 4096);
+
+	(void)state;
+	if (large > 48 * small)
+		fail_msg("16 times as many series took %g times as long", large / small);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -216,6 +294,9 @@ int main(void)
 		cmocka_unit_test(selects_everywhere),
 		cmocka_unit_test(outlives_resets_and_changes),
 		cmocka_unit_test(rates_look_back_some_ten_seconds),
+		cmocka_unit_test(labels_in_any_order_and_series_twice),
+		cmocka_unit_test(forgets_a_jump),
+		cmocka_unit_test(time_grows_with_the_answer),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
