@@ -258,6 +258,9 @@ void agent_summary(struct agent *agent, uint64_t now_ns)
 	if (watch_missed(agent->watch))
 		fprintf(stderr, "info: %" PRIu64 " events missed by BPF, made up for by a dump\n",
 			watch_missed(agent->watch));
+	if (report_left_out(agent->report))
+		fprintf(stderr, "info: %" PRIu64 " times a service was left out of a report\n",
+			report_left_out(agent->report));
 	if (report_clock_jumps(agent->report))
 		fprintf(stderr, "info: this host's clock was set %" PRIu64 " times\n",
 			report_clock_jumps(agent->report));

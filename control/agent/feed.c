@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "feed.h"
-#include "../telemetry/draft.h"
 #include "../telemetry/line.h"
-#include "../telemetry/plausible.h"
+#include "report.h"
 #include <ctype.h>
 #include <errno.h>
 #include <event2/buffer.h>
@@ -76,23 +75,6 @@ static int service_of(const struct feed *feed, const char *name)
 	return -1;
 }
 
-/* An implausible value would take all other services out of the report, too. */
-static int check_values(const struct line *line, char error[256])
-{
-	struct draft draft;
-	Suanlu__Report report;
-	int err = draft_init(&draft, &line->report, 1);
-
-	if (err < 0) {
-		snprintf(error, 256, "out of memory");
-		return err;
-	}
-	report = draft_slice(&draft, 0, draft.entries);
-	err = plausible(&report, error, 256) ? 0 : -EINVAL;
-	draft_free(&draft);
-	return err;
-}
-
 static int take_object(struct feed *feed, const json_t *object, char error[256])
 {
 	struct line line;
@@ -118,7 +100,7 @@ static int take_object(struct feed *feed, const json_t *object, char error[256])
 	service = &feed->config->service[i];
 	if (!line.load.servers)
 		line.load.servers = service->servers;
-	if (check_values(&line, error) < 0)
+	if (!report_plausible(&line.report, error))
 		return -EINVAL;
 	if (line.report.valid_for_ms)
 		valid_ms = line.report.valid_for_ms;
@@ -148,6 +130,12 @@ static void take_line(struct feed *feed, const char *text, size_t bytes)
 	json_decref(object);
 }
 
+static void tell_overlong(struct feed *feed)
+{
+	feed->lines++;
+	tell_bad(feed, "longer than 64 KiB");
+}
+
 /* What is too long is dropped up to its end. */
 static void take_lines(struct feed *feed)
 {
@@ -155,7 +143,9 @@ static void take_lines(struct feed *feed)
 	char *text;
 
 	while ((text = evbuffer_readln(feed->input, &bytes, EVBUFFER_EOL_LF))) {
-		if (!feed->overlong)
+		if (bytes > LINE_MAX_BYTES && !feed->overlong)
+			tell_overlong(feed);
+		else if (!feed->overlong)
 			take_line(feed, text, bytes);
 		feed->overlong = false;
 		free(text);
@@ -163,10 +153,8 @@ static void take_lines(struct feed *feed)
 	if (evbuffer_get_length(feed->input) <= LINE_MAX_BYTES)
 		return;
 	evbuffer_drain(feed->input, evbuffer_get_length(feed->input));
-	if (!feed->overlong) {
-		feed->lines++;
-		tell_bad(feed, "longer than 64 KiB");
-	}
+	if (!feed->overlong)
+		tell_overlong(feed);
 	feed->overlong = true;
 }
 

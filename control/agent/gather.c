@@ -8,10 +8,11 @@
 #define TIME_S_MAX 1e5
 #define SCV_MAX 1e4
 #define SERVERS_MAX 1e6
+#define METRIC_MAX 1e300
 
 static void add_metric(struct report_load *out, struct sl_metric metric)
 {
-	if (out->metrics == REPORT_METRICS_MAX || !isfinite(metric.value))
+	if (out->metrics == REPORT_METRICS_MAX || !(fabs(metric.value) <= METRIC_MAX))
 		return;
 	metric.format = "float";
 	out->metric[out->metrics++] = metric;
@@ -36,11 +37,16 @@ void gather_watched(struct report_load *out, const struct meter_load *load, uint
 
 	*out = (struct report_load){
 		.load = *load, .servers = servers, .cpu_utilisation = host->cpu_utilisation};
+	/* thousands of connections that stay for days: nobody knows how long they are served */
+	if (!(load->service_time_s <= TIME_S_MAX))
+		out->load.service_time_s = 0;
+	if (!(load->service_scv <= SCV_MAX))
+		out->load.service_scv = SCV_MAX;
 	if (load->sojourn_s > 0)
 		add_measured(out, "delay_raw", "s", measured, load->sojourn_s);
-	if (load->service_time_s > 0)
+	if (out->load.service_time_s > 0)
 		add_measured(out, "compute_delay", "s", timed ? measured : estimated,
-			     load->service_time_s);
+			     out->load.service_time_s);
 	if (load->requests_per_s > 0)
 		add_measured(out, "requests_per_s", "per_s", measured, load->requests_per_s);
 	add_measured(out, "compute_cpu", "none", measured, host->cpu_utilisation);
@@ -58,6 +64,23 @@ static double known(const struct reading *reading, enum mapping_field field, dou
 	double value = reading->field[field];
 
 	return value >= 0 && value <= most ? value : unknown; /* NaN is neither */
+}
+
+/*
+ * NaN: not known, and an endpoint that should tell must not pass for idle. Where none should, or it
+ * does not now, it is the rate times the service time (Little 1961).
+ */
+static double in_flight_of(const struct reading *reading)
+{
+	double told = known(reading, FIELD_IN_FLIGHT, FLOWS_MAX, NAN);
+	double by_rate = known(reading, FIELD_SERVICE_TIME_S, TIME_S_MAX, NAN) *
+			 known(reading, FIELD_COMPLETIONS_PER_S, RATE_MAX, NAN);
+
+	if (!isnan(told))
+		return told;
+	if (by_rate <= FLOWS_MAX)
+		return by_rate;
+	return reading->wants_in_flight || isnan(reading->field[FIELD_SERVICE_TIME_S]) ? NAN : 0;
 }
 
 void gather_more(struct report_load *out, const struct reading *reading)
@@ -92,14 +115,13 @@ void gather_said(struct report_load *out, const struct sl_load *said)
 
 bool gather_scraped(struct report_load *out, const struct reading *reading, uint32_t servers)
 {
-	double in_flight = known(reading, FIELD_IN_FLIGHT, FLOWS_MAX, -1);
+	double in_flight = in_flight_of(reading);
 	double queued = known(reading, FIELD_QUEUED, FLOWS_MAX, 0);
 
 	*out = (struct report_load){.cpu_utilisation = -1};
 	out->servers = (uint32_t)fmax(1, rint(known(reading, FIELD_SERVERS, SERVERS_MAX, servers)));
-	if (in_flight < 0 && isnan(reading->field[FIELD_SERVICE_TIME_S]))
+	if (isnan(in_flight))
 		return false;
-	in_flight = fmax(in_flight, 0);
 	/* what it calls running beyond what it can work on at the same time, waits */
 	if (in_flight > out->servers) {
 		queued += in_flight - out->servers;

@@ -189,6 +189,7 @@ void mapping_read(const struct mapping *mapping, uint32_t servers, struct readin
 		double value = expression_value(line->expression, servers);
 		int field = field_of(line->key);
 
+		out->wants_in_flight |= field == FIELD_IN_FLIGHT;
 		if (field >= 0)
 			out->field[field] = value < 0 ? NAN : value; /* none can be negative */
 		else

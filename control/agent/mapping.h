@@ -45,6 +45,7 @@ struct mapping_config {
 
 struct reading {
 	double field[FIELDS]; /* NaN: unknown */
+	bool wants_in_flight; /* there is an expression for it, even if it knows nothing now */
 	struct sl_metric metric[MAPPING_METRICS_MAX];
 	unsigned metrics;
 };

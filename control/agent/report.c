@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "report.h"
+#include "../telemetry/draft.h"
+#include "../telemetry/plausible.h"
 #include "walltime.h"
 #include <errno.h>
 #include <sodium.h>
@@ -26,7 +28,9 @@ struct report {
 	const char *label[SL_LABELS_MAX];
 	struct edge_state edge[AGENT_EDGES_MAX];
 	struct edge_state bus;
-	bool refused;  /* told that a report could not be made */
+	bool refused;			   /* told that a report could not be made */
+	bool left_out[AGENT_SERVICES_MAX]; /* as it cannot be; told */
+	uint64_t times_left_out;
 	bool too_long; /* with metrics; told */
 	uint64_t sent;
 	struct walltime walltime;
@@ -104,6 +108,11 @@ void report_close(struct report *report)
 uint64_t report_count(const struct report *report)
 {
 	return report->sent;
+}
+
+uint64_t report_left_out(const struct report *report)
+{
+	return report->times_left_out;
 }
 
 uint64_t report_clock_jumps(const struct report *report)
@@ -245,22 +254,77 @@ static void announce(struct report *report, uint64_t now_ns)
 		report->announced_ns = now_ns;
 }
 
+bool report_plausible(const struct sl_report *one, char why[256])
+{
+	Suanlu__Report report;
+	struct draft draft;
+	bool result;
+
+	snprintf(why, 256, "out of memory");
+	if (draft_init(&draft, one, 1) < 0)
+		return false;
+	report = draft_slice(&draft, 0, draft.entries);
+	result = plausible(&report, why, 256);
+	draft_free(&draft);
+	return result;
+}
+
+/* One that cannot be would take all others out of the report, too. The others, in `kept`. */
+static bool leave_out(struct report *report, const struct report_load *load, const bool *include,
+		      bool kept[AGENT_SERVICES_MAX])
+{
+	bool some = false;
+	char why[256];
+
+	for (unsigned i = 0; i < report->config->services; i++) {
+		const struct sl_load one = to_load(&report->config->service[i], &load[i], true);
+
+		kept[i] = include[i] &&
+			  report_plausible(&(struct sl_report){.load = &one, .loads = 1}, why);
+		if (include[i] && !kept[i] && !report->left_out[i])
+			fprintf(stderr,
+				"error: %s: every edge would refuse its numbers (%s): left out of "
+				"reports\n",
+				one.service, why);
+		report->left_out[i] = include[i] && !kept[i];
+		report->times_left_out += report->left_out[i];
+		some |= report->left_out[i];
+	}
+	return some;
+}
+
+/* 0 also if it is an edge's, or the bus's, own trouble: the report itself was good. */
+static int publish_good(struct report *report, const struct report_load *load, const bool *include,
+			uint64_t now_ns)
+{
+	int err = publish(report, load, include, !report->too_long, now_ns);
+
+	if (err == sl_publisher_bus_error(report->publisher))
+		return 0;
+	for (unsigned i = 0; i < report->config->edges; i++)
+		if (err == sl_publisher_receiver_error(report->publisher, i))
+			return 0;
+	return err;
+}
+
 void report_send(struct report *report, const struct report_load *load, const bool *include,
 		 uint64_t now_ns)
 {
+	bool kept[AGENT_SERVICES_MAX];
 	int err;
 
 	announce(report, now_ns);
-	err = publish(report, load, include, !report->too_long, now_ns);
-
+	err = publish_good(report, load, include, now_ns);
 	if (err == -EMSGSIZE && !report->too_long) {
 		fprintf(stderr,
 			"warning: a service with its metrics is longer than a report may be: "
 			"metrics are left out\n");
 		report->too_long = true;
-		err = publish(report, load, include, false, now_ns);
+		err = publish_good(report, load, include, now_ns);
 	}
-	if (err == -EINVAL || err == -ENOMEM || err == -EMSGSIZE) {
+	if (err == -EINVAL && leave_out(report, load, include, kept))
+		err = publish_good(report, load, kept, now_ns);
+	if (err < 0) {
 		if (!report->refused)
 			fprintf(stderr, "error: no report: %s\n",
 				sl_publisher_error(report->publisher));

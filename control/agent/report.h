@@ -30,5 +30,9 @@ void report_close(struct report *report);
 void report_send(struct report *report, const struct report_load *load, const bool *include,
 		 uint64_t now_ns);
 
+/* Whether an edge would take it; else `why`. */
+bool report_plausible(const struct sl_report *report, char why[256]);
+
 uint64_t report_count(const struct report *report);
+uint64_t report_left_out(const struct report *report);	  /* loads that cannot be */
 uint64_t report_clock_jumps(const struct report *report); /* times that it was set */

@@ -1,10 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "scrape.h"
 #include "exposition.h"
+#include "gather.h"
 #include "orca.h"
+#include <arpa/inet.h>
+#include <ctype.h>
 #include <errno.h>
 #include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/dns.h>
 #include <event2/http.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,21 +22,29 @@
 #define HEADERS_MAX (64 << 10)
 #define PATIENCE_MS 2000
 #define FRESH_INTERVALS 3
+#define TELLS_MAX 16 /* changes that are told at once; then one a minute */
+#define TELL_NS 60000000000ull
+#define FIRST_READS 2 /* rates want two scrapes */
 
 struct scrape {
 	const struct agent_service *service;
 	struct event_base *base;
 	struct mapping *mapping;
 	struct evhttp_uri *uri;
-	char target[512], host[300]; /* of the request line; of the Host header */
+	struct evdns_base *dns;			       /* NULL: the host is an address */
+	char target[512], host_header[300], host[256]; /* host: without brackets */
+	int family;				       /* of a name with addresses of both */
 	struct event *timer, *deadline;
 	struct evhttp_connection *connection; /* of this turn; freed in the next */
 	bool asked;			      /* and not answered yet */
+	int failure;			      /* enum evhttp_request_error of it; -1: none */
 	uint64_t good_ns;		      /* last good answer; 0: none yet */
-	unsigned long good, failed, bad_lines;
-	char trouble[160]; /* what was told; empty: it is well */
+	unsigned long good, failed, bad_lines, loadless;
+	char trouble[160], told_trouble[160]; /* now; what was told. Empty: it is well */
+	unsigned tells;			      /* left */
+	uint64_t tells_ns;
 	struct series_events told;
-	bool told_bad_lines, told_missing;
+	bool told_bad_lines;
 };
 
 static uint64_t now_ns(void)
@@ -41,21 +55,43 @@ static uint64_t now_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
+/* Each change, but of one that comes and goes for ever some at first, then one a minute. */
+static void tell_trouble(struct scrape *scrape)
+{
+	const uint64_t minutes = (now_ns() - scrape->tells_ns) / TELL_NS;
+
+	if (strcmp(scrape->trouble, scrape->told_trouble) == 0)
+		return;
+	if (minutes) {
+		scrape->tells = TELLS_MAX < scrape->tells + minutes
+					? TELLS_MAX
+					: scrape->tells + (unsigned)minutes;
+		scrape->tells_ns += minutes * TELL_NS;
+	}
+	if (scrape->tells == 0)
+		return;
+	scrape->tells--;
+	strcpy(scrape->told_trouble, scrape->trouble);
+	if (scrape->trouble[0])
+		fprintf(stderr, "warning: %s: %s: %s; its numbers are left out of reports\n",
+			scrape->service->name, scrape->service->scrape.url, scrape->trouble);
+	else
+		fprintf(stderr, "info: %s: %s answers again\n", scrape->service->name,
+			scrape->service->scrape.url);
+}
+
 __attribute__((format(printf, 2, 3))) static void fail(struct scrape *scrape, const char *format,
 						       ...)
 {
-	char trouble[sizeof(scrape->trouble)];
 	va_list arguments;
 
 	va_start(arguments, format);
-	vsnprintf(trouble, sizeof(trouble), format, arguments);
+	vsnprintf(scrape->trouble, sizeof(scrape->trouble), format, arguments);
 	va_end(arguments);
-	scrape->failed++;
-	if (strcmp(trouble, scrape->trouble) == 0)
-		return;
-	strcpy(scrape->trouble, trouble);
-	fprintf(stderr, "warning: %s: %s: %s; its numbers are left out of reports\n",
-		scrape->service->name, scrape->service->scrape.url, trouble);
+	for (char *c = scrape->trouble; *c; c++) /* headers in it may be anything */
+		if (!isprint((unsigned char)*c))
+			*c = '?';
+	tell_trouble(scrape);
 }
 
 /* Each kind once: a counter that falls each time would otherwise fill the log. */
@@ -75,20 +111,35 @@ static void tell_events(struct scrape *scrape)
 			"new ones count from the next scrape on\n",
 			name, url);
 	if (now.strange && !scrape->told.strange)
-		fprintf(stderr, "warning: %s: %s: a value is NaN, infinite or negative: left out\n",
+		fprintf(stderr,
+			"warning: %s: %s: a value is NaN, infinite, negative or far beyond the "
+			"one before: left out\n",
+			name, url);
+	if (now.twice && !scrape->told.twice)
+		fprintf(stderr,
+			"warning: %s: %s: a series is there twice in one answer: the first "
+			"counts\n",
 			name, url);
 	scrape->told = now;
 }
 
 static void tell_bad_lines(struct scrape *scrape, const struct exposition_result *result)
 {
+	const char *name = scrape->service->name, *url = scrape->service->scrape.url;
+
 	scrape->bad_lines += result->bad;
-	if (result->bad && !scrape->told_bad_lines)
-		fprintf(stderr,
-			"warning: %s: %s: %lu of %lu lines are not samples (first: line "
-			"%lu): skipped\n",
-			scrape->service->name, scrape->service->scrape.url, result->bad,
-			result->bad + result->samples, result->first_bad);
+	if (result->bad && !scrape->told_bad_lines) {
+		if (scrape->service->source == AGENT_SOURCE_ORCA)
+			fprintf(stderr,
+				"warning: %s: %s: %lu of %lu values are not numbers: skipped\n",
+				name, url, result->bad, result->bad + result->samples);
+		else
+			fprintf(stderr,
+				"warning: %s: %s: %lu of %lu lines are not samples (first: line "
+				"%lu): skipped\n",
+				name, url, result->bad, result->bad + result->samples,
+				result->first_bad);
+	}
 	scrape->told_bad_lines |= result->bad > 0;
 }
 
@@ -97,9 +148,33 @@ static void take(void *context, const struct exposition_sample *sample)
 	mapping_take(context, sample);
 }
 
-static void take_body(struct scrape *scrape, char *text, size_t bytes)
+/* A wrong mapping must not end in silence. Beside connections anything it tells is welcome. */
+static bool tells_load(const struct scrape *scrape)
+{
+	const struct agent_service *service = scrape->service;
+	struct report_load load;
+	struct reading reading;
+
+	mapping_read(scrape->mapping, service->servers, &reading);
+	if (!agent_watches(service))
+		return gather_scraped(&load, &reading, service->servers);
+	for (unsigned i = 0; i < FIELDS; i++)
+		if (!isnan(reading.field[i]))
+			return true;
+	return reading.metrics > 0;
+}
+
+static const char *header(struct evhttp_request *request, const char *name)
+{
+	return evhttp_find_header(evhttp_request_get_input_headers(request), name);
+}
+
+static void take_body(struct scrape *scrape, struct evhttp_request *request, char *text,
+		      size_t bytes)
 {
 	const uint64_t now = now_ns();
+	const char *type = header(request, "Content-Type");
+	const char *encoding = header(request, "Content-Encoding");
 	struct exposition_result result;
 
 	mapping_begin(scrape->mapping);
@@ -109,18 +184,82 @@ static void take_body(struct scrape *scrape, char *text, size_t bytes)
 		result = exposition_parse(text, bytes, take, scrape->mapping);
 	mapping_end(scrape->mapping, (double)now / 1e9);
 	if (result.samples == 0) {
+		scrape->failed++;
 		scrape->bad_lines += result.bad;
-		fail(scrape, "no samples in its answer of %zu bytes", bytes);
+		fail(scrape, "no samples in its answer (%s%.40s%s%.20s)", bytes ? "" : "empty ",
+		     type ?: "no Content-Type", encoding ? ", " : "", encoding ?: "");
 		return;
 	}
-	tell_bad_lines(scrape, &result);
-	tell_events(scrape);
-	if (scrape->trouble[0])
-		fprintf(stderr, "info: %s: %s answers again\n", scrape->service->name,
-			scrape->service->scrape.url);
-	scrape->trouble[0] = '\0';
 	scrape->good++;
 	scrape->good_ns = now;
+	tell_bad_lines(scrape, &result);
+	tell_events(scrape);
+	if (tells_load(scrape)) {
+		scrape->trouble[0] = '\0';
+		tell_trouble(scrape);
+		return;
+	}
+	scrape->loadless++;
+	if (scrape->good >= FIRST_READS)
+		fail(scrape,
+		     "it answers, but nothing in it tells %s (mapping: %s; a wrong endpoint, "
+		     "mapping or select?)",
+		     agent_watches(scrape->service) ? "anything" : "in_flight or service_time_s",
+		     scrape->service->scrape.ready ?: "map");
+}
+
+static void failed(enum evhttp_request_error error, void *context)
+{
+	struct scrape *scrape = context;
+
+	scrape->failure = (int)error;
+}
+
+/* A name may have an address of a family that nobody listens on: the other one next. */
+static void fail_connect(struct scrape *scrape)
+{
+	struct bufferevent *stream = evhttp_connection_get_bufferevent(scrape->connection);
+	int err = bufferevent_socket_get_dns_error(stream);
+
+	if (scrape->dns && !err)
+		scrape->family = scrape->family == AF_INET ? AF_INET6 : AF_INET;
+	if (err)
+		fail(scrape, "no answer (no address of its host: %s)", evutil_gai_strerror(err));
+	else
+		fail(scrape, "no answer (nobody listens there, or no route)");
+}
+
+static void fail_request(struct scrape *scrape)
+{
+	static const char *const why[] = {
+		[EVREQ_HTTP_TIMEOUT] = "no answer (in time)",
+		[EVREQ_HTTP_EOF] = "no whole answer (it hung up)",
+		[EVREQ_HTTP_INVALID_HEADER] = "no answer (what came is not HTTP; is it https?)",
+		[EVREQ_HTTP_BUFFER_ERROR] = "no whole answer (the connection broke)",
+		[EVREQ_HTTP_REQUEST_CANCEL] = "no answer (given up)",
+		[EVREQ_HTTP_DATA_TOO_LONG] = "no answer (longer than 8 MiB; url may take a filter)",
+	};
+	struct bufferevent *stream = evhttp_connection_get_bufferevent(scrape->connection);
+
+	if (scrape->failure < 0 || (stream && bufferevent_socket_get_dns_error(stream)))
+		fail_connect(scrape);
+	else
+		fail(scrape, "%s", why[scrape->failure]);
+}
+
+static void fail_status(struct scrape *scrape, struct evhttp_request *request, int status)
+{
+	const char *location = header(request, "Location");
+
+	if (status / 100 == 3 && location)
+		fail(scrape, "HTTP status %d: it is at %.80s now, ask there", status, location);
+	else if (status == 401 || status == 403)
+		fail(scrape, "HTTP status %d: it wants a login, which the agent has none of",
+		     status);
+	else if (status == 404)
+		fail(scrape, "HTTP status 404: nothing at that path");
+	else
+		fail(scrape, "HTTP status %d", status);
 }
 
 /* Called by the connection, which must therefore stay; libevent frees the request after it. */
@@ -130,23 +269,25 @@ static void done(struct evhttp_request *request, void *context)
 	struct evbuffer *body = request ? evhttp_request_get_input_buffer(request) : NULL;
 	int status = request ? evhttp_request_get_response_code(request) : 0;
 	size_t bytes = body ? evbuffer_get_length(body) : 0;
+	char *text;
 
 	scrape->asked = false;
 	event_del(scrape->deadline);
+	scrape->failed += status != 200;
 	if (status == 0) {
-		fail(scrape, "no answer (%s)",
-		     evutil_socket_error_to_string(EVUTIL_SOCKET_ERROR()));
-	} else if (status != 200) {
-		fail(scrape, "HTTP status %d", status);
-	} else {
-		char *text = malloc(bytes + 1);
-
-		if (!text || evbuffer_remove(body, text, bytes) != (int)bytes)
-			fail(scrape, "out of memory");
-		else
-			take_body(scrape, text, bytes);
-		free(text);
+		fail_request(scrape);
+		return;
 	}
+	if (status != 200) {
+		fail_status(scrape, request, status);
+		return;
+	}
+	text = malloc(bytes + 1);
+	if (!text || evbuffer_remove(body, text, bytes) != (int)bytes)
+		fail(scrape, "out of memory");
+	else
+		take_body(scrape, request, text, bytes);
+	free(text);
 }
 
 /* Without a call to done(). */
@@ -164,6 +305,7 @@ static void too_late(evutil_socket_t fd, short what, void *context)
 
 	(void)fd, (void)what;
 	drop_connection(scrape);
+	scrape->failed++;
 	fail(scrape, "no whole answer in time");
 }
 
@@ -178,18 +320,20 @@ static int send_request(struct scrape *scrape)
 	struct evhttp_request *request = evhttp_request_new(done, scrape);
 	struct evkeyvalq *headers;
 
-	scrape->connection =
-		evhttp_connection_base_new(scrape->base, NULL, evhttp_uri_get_host(scrape->uri),
-					   (unsigned short)(port < 0 ? 80 : port));
+	scrape->connection = evhttp_connection_base_new(scrape->base, scrape->dns, scrape->host,
+							(unsigned short)(port < 0 ? 80 : port));
 	if (!scrape->connection || !request) {
 		if (request)
 			evhttp_request_free(request);
 		return -ENOMEM;
 	}
+	scrape->failure = -1;
+	evhttp_request_set_error_cb(request, failed);
+	evhttp_connection_set_family(scrape->connection, scrape->family);
 	evhttp_connection_set_max_body_size(scrape->connection, BODY_MAX);
 	evhttp_connection_set_max_headers_size(scrape->connection, HEADERS_MAX);
 	headers = evhttp_request_get_output_headers(request);
-	evhttp_add_header(headers, "Host", scrape->host);
+	evhttp_add_header(headers, "Host", scrape->host_header);
 	evhttp_add_header(headers, "Accept",
 			  scrape->service->source == AGENT_SOURCE_ORCA
 				  ? "application/json"
@@ -216,6 +360,7 @@ static void ask(evutil_socket_t fd, short what, void *context)
 	if (send_request(scrape) < 0) {
 		drop_connection(scrape);
 		event_del(scrape->deadline);
+		scrape->failed++;
 		fail(scrape, "no request could be sent");
 	}
 }
@@ -234,8 +379,31 @@ static int parse_url(struct scrape *scrape, char error[240])
 	query = evhttp_uri_get_query(scrape->uri);
 	snprintf(scrape->target, sizeof(scrape->target), "%s%s%s", path && *path ? path : "/",
 		 query ? "?" : "", query ?: "");
-	snprintf(scrape->host, sizeof(scrape->host), "%s:%d", host,
+	snprintf(scrape->host_header, sizeof(scrape->host_header), "%s:%d", host,
 		 evhttp_uri_get_port(scrape->uri) < 0 ? 80 : evhttp_uri_get_port(scrape->uri));
+	snprintf(scrape->host, sizeof(scrape->host), "%s", host + (*host == '['));
+	scrape->host[strcspn(scrape->host, "]")] = '\0';
+	return 0;
+}
+
+static bool is_address(const char *host)
+{
+	struct in6_addr address;
+
+	return inet_pton(AF_INET, host, &address) == 1 || inet_pton(AF_INET6, host, &address) == 1;
+}
+
+/* The resolver of the C library would block: without its answer nobody's load was reported. */
+static int open_dns(struct scrape *scrape)
+{
+	scrape->family = AF_UNSPEC;
+	if (is_address(scrape->host))
+		return 0;
+	scrape->dns = evdns_base_new(scrape->base, EVDNS_BASE_DISABLE_WHEN_INACTIVE);
+	if (!scrape->dns)
+		return -ENOMEM;
+	/* what it cannot read, it does without; /etc/hosts too */
+	evdns_base_resolv_conf_parse(scrape->dns, DNS_OPTIONS_ALL, "/etc/resolv.conf");
 	return 0;
 }
 
@@ -251,7 +419,11 @@ int scrape_open(struct scrape **out, const struct agent_service *service, struct
 		return -ENOMEM;
 	scrape->service = service;
 	scrape->base = base;
+	scrape->tells = TELLS_MAX;
+	scrape->tells_ns = now_ns();
 	err = parse_url(scrape, error);
+	if (!err)
+		err = open_dns(scrape);
 	if (!err)
 		err = mapping_open(&scrape->mapping, &service->scrape, error);
 	if (!err) {
@@ -278,6 +450,8 @@ void scrape_close(struct scrape *scrape)
 		event_free(scrape->timer);
 	if (scrape->deadline)
 		event_free(scrape->deadline);
+	if (scrape->dns)
+		evdns_base_free(scrape->dns, 0);
 	if (scrape->uri)
 		evhttp_uri_free(scrape->uri);
 	mapping_close(scrape->mapping);
@@ -300,7 +474,7 @@ void scrape_summary(const struct scrape *scrape)
 
 	fprintf(stderr,
 		"info: %s: %lu scrapes, %lu failed, %lu bad lines, %lu counter resets, %lu series "
-		"changes, %lu strange values\n",
+		"changes, %lu strange values, %lu series twice, %lu answers without load\n",
 		scrape->service->name, scrape->good, scrape->failed, scrape->bad_lines,
-		events.resets, events.changes, events.strange);
+		events.resets, events.changes, events.strange, events.twice, scrape->loadless);
 }

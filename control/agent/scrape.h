@@ -2,9 +2,10 @@
 /*
  * One endpoint asked again and again by HTTP, its answer read by a mapping. A request that takes
  * longer than the interval, or than 2 s, is given up; an answer over 8 MiB is refused. Whatever is
- * strange is told once, counted, and told again only after it was well in between.
+ * strange is told once, counted, and told again only after it was well in between, at most once a
+ * minute in the long run.
  *
- * Runs on the caller's event loop; nothing blocks.
+ * Runs on the caller's event loop; nothing blocks, names are looked up by evdns.
  */
 #pragma once
 

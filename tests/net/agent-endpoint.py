@@ -5,6 +5,7 @@ FOLDER/NAME says: "file PATH" (answer with it), "status N", "hang", "drip" (a by
 "endless", "close" (at once)."""
 import http.server
 import pathlib
+import socket
 import sys
 import time
 
@@ -35,5 +36,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         pass
 
 
-http.server.ThreadingHTTPServer.daemon_threads = True
-http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+class Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+    address_family = socket.AF_INET6  # and, mapped, IPv4
+
+
+Server(("::", int(sys.argv[1])), Handler).serve_forever()

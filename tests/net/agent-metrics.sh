@@ -78,18 +78,33 @@ END
     service triton metrics "mapping: triton"
     service orca orca "# mapped by itself"
     service dead metrics "mapping: envoy" 8001
-} >"$LAB_DIR/agent.yaml"
+    service wrong metrics "mapping: envoy"
+    service six
+    service named
+    service lost
+} | sed 's|127.0.0.1:8000/six|[::1]:8000/six|; s|127.0.0.1:8000/named|named.example:8000/named|
+    s|127.0.0.1:8000/lost|lost.example:8000/lost|' >"$LAB_DIR/agent.yaml"
 order chat file "$DATA/vllm-1.txt"
 order good file "$DATA/vllm-1.txt"
 order triton file "$DATA/triton-1.txt"
 order orca file "$DATA/orca-1.json"
+order wrong file "$DATA/vllm-1.txt"
+order six file "$DATA/vllm-1.txt"
+order named file "$DATA/vllm-1.txt"
+# Names: by the hosts file, and by a name server that never answers.
+echo "nameserver 127.0.0.1" >"$LAB_DIR/resolv.conf"
+echo "127.0.0.1 named.example" >"$LAB_DIR/hosts"
+lab_start names a /usr/bin/python3 -c 'import socket, time
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(("127.0.0.1", 53)); time.sleep(600)'
 
 lab_start endpoint a /usr/bin/python3 "$LAB_TOP/tests/net/agent-endpoint.py" 8000 "$LAB_DIR/orders"
 lab_start exporter a prometheus-node-exporter --no-collector.systemd --web.listen-address=127.0.0.1:9100
 lab_start receive a /usr/bin/python3 "$LAB_TOP/tests/net/agent-receive.py" 7801
 lab_wait 5 "the endpoint" lab_in a curl -sf http://127.0.0.1:8000/chat
 lab_wait 5 "the exporter" lab_in a curl -sf http://127.0.0.1:9100/metrics
-lab_start agent a "$LAB_BUILD/control/agent/suanlu-agent" -c "$LAB_DIR/agent.yaml"
+# its names, as resolv.conf may be a link to what is not there in a container
+lab_start agent a unshare --mount sh -c "mount --bind '$LAB_DIR/resolv.conf' /etc/resolv.conf &&
+    mount --bind '$LAB_DIR/hosts' /etc/hosts && exec '$LAB_BUILD/control/agent/suanlu-agent' -c '$LAB_DIR/agent.yaml'"
 
 check "vLLM: in flight and queued" "not reported" lab_wait 5 "" reported \
     '.chat.in_flight == 12 and .chat.queued == 3 and .chat.servers == 16'
@@ -109,6 +124,15 @@ check "connections are measured beside it" "not so" lab_wait 5 "" reported \
     '.web.servers == 64 and .web.arrivals > 20 and (.web.metric | has("delay_raw"))'
 check "an endpoint that is not there: not reported" "reported" reported 'has("dead") | not'
 check "... and named once" "not once" says "dead: http://127.0.0.1:8001/dead: no answer" 1
+check "an endpoint at an IPv6 address, and one by name" "not reported" lab_wait 5 "" reported \
+    '.six.in_flight == 12 and .named.in_flight == 12'
+check "a mapping that finds nothing is named" "not so" lab_wait 5 "" \
+    says "wrong: http://127.0.0.1:8000/wrong: it answers, but nothing in it tells in_flight or service_time_s (mapping: envoy" 1
+check "a name that nobody answers for is named" "not so" lab_wait 5 "" \
+    says "lost: http://lost.example:8000/lost: no whole answer in time" 1
+before=$(wc -l <"$LAB_DIR/receive.out")
+sleep 2
+check_number "... and holds up no report" "($(wc -l <"$LAB_DIR/receive.out") - $before)" ">" 14 "in 2 s"
 
 # One wrong after the other; `good` stays as it is.
 while IFS='|' read -r what act text; do

@@ -287,6 +287,63 @@ static void makes_nothing_up(void **state)
 	}
 }
 
+/* NaN in flight is not 0: an idle site would get everything. */
+static void unknown_is_not_idle(void **state)
+{
+	static const struct {
+		const char *text;
+		bool taken;
+		uint32_t in_flight;
+	} one[] = {
+		{"a 3\nt 0.5\nr 4\n", true, 3},	  {"a NaN\nt 0.5\nr 4\n", true, 2}, /* Little */
+		{"a NaN\nt 0.5\n", false, 0},	  {"a 1e300\nt 0.5\n", false, 0},
+		{"a -1\nt NaN\nr 4\n", false, 0}, {"t 0.5\nr 4\n", true, 2},
+	};
+	struct mapping_own own[] = {{"in_flight", "a"},
+				    {"service_time_s", "t"},
+				    {"completions_per_s", "r"},
+				    {"x", "m"}};
+	const struct mapping_config config = {.own = own, .owns = 4};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(one) / sizeof(*one); i++) {
+		struct mapping *mapping = open_mapping(&config);
+		struct report_load load;
+		struct reading reading;
+		char copy[64];
+
+		strcpy(copy, one[i].text);
+		strcat(copy, "m 1e308\n"); /* an edge would refuse that, and all with it */
+		mapping_begin(mapping);
+		exposition_parse(copy, strlen(copy), take, mapping);
+		mapping_end(mapping, 1);
+		mapping_read(mapping, 4, &reading);
+		if (gather_scraped(&load, &reading, 4) != one[i].taken)
+			fail_msg("'%s' %s", one[i].text, one[i].taken ? "refused" : "taken");
+		if (one[i].taken && load.load.in_flight != one[i].in_flight)
+			fail_msg("'%s': %u in flight", one[i].text, load.load.in_flight);
+		for (unsigned j = 0; one[i].taken && j < load.metrics; j++)
+			assert_string_not_equal(load.metric[j].type, "x");
+		mapping_close(mapping);
+	}
+}
+
+/* Thousands of connections for days: what nobody would believe is said to be unknown. */
+static void watched_stays_plausible(void **state)
+{
+	const struct pressure pressure = {.share = {-1, -1}};
+	const struct gathered_host host = {-1, -1, &pressure};
+	const struct meter_load load = {
+		.in_flight = 100000, .service_time_s = 1.2e6, .service_scv = 2e4};
+	struct report_load out;
+
+	(void)state;
+	gather_watched(&out, &load, 100000, true, &host);
+	assert_true(out.load.service_time_s == 0);
+	assert_true(out.load.service_scv == 1e4);
+	assert_int_equal(out.load.in_flight, 100000);
+}
+
 static void refuses_bad_maps(void **state)
 {
 	static const struct {
@@ -324,6 +381,8 @@ int main(void)
 		cmocka_unit_test(orca),
 		cmocka_unit_test(own_keys_add_and_replace),
 		cmocka_unit_test(makes_nothing_up),
+		cmocka_unit_test(unknown_is_not_idle),
+		cmocka_unit_test(watched_stays_plausible),
 		cmocka_unit_test(refuses_bad_maps),
 	};
 
