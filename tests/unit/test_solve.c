@@ -379,6 +379,63 @@ static void test_extreme_rates(void **state)
 	}
 }
 
+/*
+ * What is lost at most against the optimum, as a part of it: convex, so by the bound of Frank and
+ * Wolfe (1956).
+ */
+static double part_lost(void)
+{
+	double capacity[SL_CANDIDATES_MAX], load[SL_CANDIDATES_MAX], demand[SOLVE_EDGES_MAX];
+	double open[SOLVE_EDGES_MAX], lost = 0, cost = 0;
+	const struct solve_problem *p = &world.problem;
+
+	for (unsigned j = 0; j < p->sites; j++)
+		capacity[j] = queue_capacity_per_s(&world.site[j].queue);
+	solve_demands(p, capacity, demand, open);
+	for (unsigned j = 0; j < p->sites; j++) {
+		load[j] = world.site[j].background_per_s;
+		for (unsigned i = 0; i < p->edges; i++)
+			load[j] += demand[i] * world.x[i][j];
+		cost += load[j] * queue_response_s(&world.site[j].queue, load[j]);
+	}
+	for (unsigned i = 0; i < p->edges; i++) {
+		double cheapest_s = INFINITY, mean_s = 0;
+
+		for (unsigned j = 0; j < p->sites; j++) {
+			double all_s = world.edge[i].delay_s[j] +
+				       queue_marginal_s(&world.site[j].queue, load[j]);
+
+			cheapest_s = fmin(cheapest_s, all_s);
+			mean_s += world.x[i][j] > 0 ? world.x[i][j] * all_s : 0;
+			cost += world.x[i][j] > 0
+					? demand[i] * world.x[i][j] * world.edge[i].delay_s[j]
+					: 0;
+		}
+		lost += demand[i] * (mean_s - cheapest_s);
+	}
+	return lost / cost;
+}
+
+/* One says that it works a thousand times as fast or as slow as the others, or more. */
+static void test_odd_site(void **state)
+{
+	(void)state;
+	for (unsigned round = 0; round < 400; round++) {
+		unsigned edges = 1 + round % 8, sites = 2 + round % 15;
+
+		world_random(edges, sites, uniform(0.1, 1.2));
+		world.site[0].queue =
+			(struct queue){.servers = floor(exp(uniform(0, log(5000)))),
+				       .service_time_s = exp(uniform(log(1e-5), log(10))),
+				       .scv = exp(uniform(log(1e-3), log(100))),
+				       .cap = QUEUE_CAP,
+				       .backlog_s = uniform(0, 10)};
+		solve_world();
+		if (!(part_lost() <= 1e-3))
+			fail_msg("round %u: %ux%u: %g lost", round, edges, sites, part_lost());
+	}
+}
+
 /* Of all edges together; more than rounding lets it be by no more than the solver's tolerance. */
 static double flows_to(unsigned j)
 {
@@ -570,6 +627,7 @@ int main(void)
 		cmocka_unit_test(test_rows_without_choice),
 		cmocka_unit_test(test_flat_queues),
 		cmocka_unit_test(test_extreme_rates),
+		cmocka_unit_test(test_odd_site),
 		cmocka_unit_test(test_monotone),
 		cmocka_unit_test(test_permutation),
 		cmocka_unit_test(test_refused),
