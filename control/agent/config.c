@@ -3,6 +3,7 @@
 #include "../config_bus.h"
 #include "../config_value.h"
 #include "../telemetry/subject.h"
+#include "scrape.h"
 #include <errno.h>
 #include <math.h>
 #include <netinet/in.h>
@@ -264,9 +265,8 @@ static int check_scrape(struct config_reader *reader, struct agent_service *serv
 		return FAIL_ENTRY(reader, "services", i, "url", "required by its mapping");
 	if (!scrape->url)
 		return 0;
-	if (strncmp(scrape->url, "http://", 7) != 0)
-		return FAIL_ENTRY(reader, "services", i, "url",
-				  "expected http://HOST:PORT/PATH, found '%.100s'", scrape->url);
+	if (scrape_check_url(scrape->url, error) < 0)
+		return FAIL_ENTRY(reader, "services", i, "url", "%s", error);
 	if (service->source == AGENT_SOURCE_ORCA && !scrape->ready && !scrape->owns)
 		scrape->ready = mapping_ready("orca");
 	if (!scrape->ready && !scrape->owns)

@@ -95,13 +95,14 @@ static const char doc[] =
 
 static const struct argp_option options[] = {
 	{"config", 'c', "FILE", 0, "Configuration (default " AGENT_CONFIG_FILE ")", 0},
+	{"check", 'n', NULL, 0, "Say whether the configuration is right, start nothing", 0},
 	{"verbose", 'v', NULL, 0, "Print a summary each second", 0},
 	{0},
 };
 
 struct arguments {
 	const char *file;
-	bool verbose;
+	bool check, verbose;
 };
 
 static error_t parse_option(int key, char *argument, struct argp_state *state)
@@ -111,6 +112,9 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 	switch (key) {
 	case 'c':
 		arguments->file = argument;
+		return 0;
+	case 'n':
+		arguments->check = true;
 		return 0;
 	case 'v':
 		arguments->verbose = true;
@@ -306,7 +310,10 @@ int main(int argc, char **argv)
 			"warning: programs that we would start could have more rights: %s\n",
 			strerror(errno));
 	err = agent_config_load(arguments.file, &config, &error);
-	if (err < 0)
+	if (err == 0 && arguments.check)
+		printf("%s: ok: %u service%s, public key %s\n", arguments.file, config.services,
+		       config.services == 1 ? "" : "s", config.public_key);
+	if (err < 0 || arguments.check)
 		goto out;
 	loop.file = arguments.file;
 	err = loop_open(&loop);

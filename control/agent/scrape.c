@@ -22,6 +22,7 @@
 #define HEADERS_MAX (64 << 10)
 #define PATIENCE_MS 2000
 #define FRESH_INTERVALS 3
+#define URL_MAX 255
 #define TELLS_MAX 16 /* changes that are told at once; then one a minute */
 #define TELL_NS 60000000000ull
 #define FIRST_READS 2 /* rates want two scrapes */
@@ -365,16 +366,42 @@ static void ask(evutil_socket_t fd, short what, void *context)
 	}
 }
 
+static int check_uri(const struct evhttp_uri *uri, const char *url, char error[240])
+{
+	const char *host = uri ? evhttp_uri_get_host(uri) : NULL;
+	const char *scheme = uri ? evhttp_uri_get_scheme(uri) : NULL;
+
+	if (!host || !*host || !scheme || strcmp(scheme, "http") != 0 ||
+	    evhttp_uri_get_port(uri) == 0 || evhttp_uri_get_port(uri) > 65535)
+		snprintf(error, 240, "expected http://HOST:PORT/PATH, found '%.100s'", url);
+	else if (evhttp_uri_get_userinfo(uri))
+		snprintf(error, 240, "expected no user and password: the agent cannot log in");
+	else if (strlen(url) > URL_MAX)
+		snprintf(error, 240, "expected at most %d characters, found %zu", URL_MAX,
+			 strlen(url));
+	else
+		return 0;
+	return -EINVAL;
+}
+
+int scrape_check_url(const char *url, char error[240])
+{
+	struct evhttp_uri *uri = evhttp_uri_parse(url);
+	int err = check_uri(uri, url, error);
+
+	if (uri)
+		evhttp_uri_free(uri);
+	return err;
+}
+
 static int parse_url(struct scrape *scrape, char error[240])
 {
 	const char *url = scrape->service->scrape.url, *path, *query, *host;
 
 	scrape->uri = evhttp_uri_parse(url);
-	host = scrape->uri ? evhttp_uri_get_host(scrape->uri) : NULL;
-	if (!host || !*host || strcmp(evhttp_uri_get_scheme(scrape->uri) ?: "", "http") != 0) {
-		snprintf(error, 240, "url: expected http://HOST:PORT/PATH, found '%.100s'", url);
+	if (check_uri(scrape->uri, url, error) < 0)
 		return -EINVAL;
-	}
+	host = evhttp_uri_get_host(scrape->uri);
 	path = evhttp_uri_get_path(scrape->uri);
 	query = evhttp_uri_get_query(scrape->uri);
 	snprintf(scrape->target, sizeof(scrape->target), "%s%s%s", path && *path ? path : "/",

@@ -15,6 +15,9 @@
 
 struct scrape;
 
+/* Whether it can be asked at all: http://HOST:PORT/PATH. -EINVAL; error says what was expected. */
+int scrape_check_url(const char *url, char error[240]);
+
 /* -errno; error says why. `service` must outlive it. */
 int scrape_open(struct scrape **out, const struct agent_service *service, struct event_base *base,
 		char error[240]);

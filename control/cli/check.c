@@ -64,6 +64,22 @@ static int check_key(const struct config *config, const char *file)
 					    : "");
 }
 
+/* A node's must have a name; an agent's looks alike, and its own program knows it. */
+static bool names_node(const char *file)
+{
+	FILE *stream = fopen(file, "re");
+	char *line = NULL;
+	size_t bytes = 0;
+	bool found = !stream;
+
+	while (!found && getline(&line, &bytes, stream) >= 0)
+		found = strncmp(line, "node:", 5) == 0;
+	free(line);
+	if (stream)
+		fclose(stream);
+	return found;
+}
+
 int check_command(struct cli *cli, int argc, char **argv)
 {
 	const char *file = NULL;
@@ -73,7 +89,10 @@ int check_command(struct cli *cli, int argc, char **argv)
 	argp_parse(&check_argp, argc, argv, 0, NULL, (void *[]){cli, &file});
 	file = file ? file : SL_CONFIG_FILE;
 	if (config_load(file, &config, &error) < 0)
-		return cli_fail("%s", error.text);
+		return cli_fail("%s%s", error.text,
+				names_node(file) ? ""
+						 : "; is it an agent's? `suanlu-agent --check -c "
+						   "FILE` checks that");
 	int status = check_key(config, file);
 	if (status == 0) {
 		printf("%s: ok: node %s", file, config->node);

@@ -46,6 +46,9 @@ check_number "lines of configuration" "$(wc -l <"$LAB_DIR/agent-a.yaml")" "<=" 1
 check_number "... and there are some" "$(wc -l <"$LAB_DIR/agent-a.yaml")" ">" 4 "lines"
 sed -i "s|/etc/suanlu/chengdu.key|$LAB_DIR/a.key|; s|\[2001:db8:e::1\]:7801|[fc00:e::1]:7801|
     s|B64PUBLICKEYOFTHEEDGE...|$(lab_public edge)|" "$LAB_DIR/agent-a.yaml"
+check "it is right" "not so" env LD_LIBRARY_PATH="$library" "$agent" --check -c "$LAB_DIR/agent-a.yaml"
+check "who checks it as a node's is told how" "not so" grep -q "suanlu-agent --check" <(
+    "$LAB_BUILD/control/cli/suanlu" check "$LAB_DIR/agent-a.yaml" 2>&1)
 lab_server_start a 16 10
 start_ns=$(date +%s%N)
 lab_start agent-a a env LD_LIBRARY_PATH="$library" "$agent" -c "$LAB_DIR/agent-a.yaml"
