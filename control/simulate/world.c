@@ -1,25 +1,24 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "world.h"
+#include "telemetry.h"
 #include <errno.h>
 #include <string.h>
 #include <time.h>
 
-#define METER_S 2.0    /* service times are forgotten with this time constant */
-#define METER_LEAST 20 /* completions, to say anything, as the agent */
 #define PROGRESS_EVENTS 0xffff
 #define SECOND_S 1.0
 #define DRAIN_DURATIONS 4 /* no longer than that for what waits at the end */
 #define UNBORN_S -1.0	  /* of a request that is free */
 #define CHURN_LEAST 20	  /* requests of an edge in a second, to say anything */
 
-static void push(struct world *world, double at_s, enum event_kind kind, uint32_t index)
+void world_push(struct world *world, double at_s, enum event_kind kind, uint32_t index)
 {
 	world->out_of_memory |= !heap_push(&world->heap, at_s, kind, index);
 }
 
 void world_event(struct world *world, double at_s, uint32_t index)
 {
-	push(world, at_s, EVENT_POLICY, index);
+	world_push(world, at_s, EVENT_POLICY, index);
 }
 
 /* Pools double; what they held is taken again from the free list. */
@@ -46,41 +45,6 @@ static uint32_t take_request(struct world *world)
 	return index;
 }
 
-static uint32_t take_delivery(struct world *world)
-{
-	uint32_t index = world->free_delivery;
-
-	if (index == WORLD_NONE) {
-		uint32_t room = world->deliveries ? 2 * world->deliveries : 1024;
-		void *grown = realloc(world->delivery, room * sizeof(*world->delivery));
-		if (!grown) {
-			world->out_of_memory = true;
-			return WORLD_NONE;
-		}
-		world->delivery = grown;
-		for (uint32_t i = world->deliveries; i < room; i++)
-			world->delivery[i].next = i + 1 < room ? i + 1 : WORLD_NONE;
-		index = world->deliveries;
-		world->deliveries = room;
-	}
-	world->free_delivery = world->delivery[index].next;
-	return index;
-}
-
-/* Sites whose reports stopped take nothing, unless all stopped. */
-static void mark_usable(struct world *world, unsigned edge)
-{
-	unsigned sites = world->scenario->sites, usable = 0;
-	struct view *view = world->view[edge];
-
-	for (unsigned j = 0; j < sites; j++) {
-		view[j].usable = view[j].heard_s < 0 || world->now_s <= view[j].valid_until_s;
-		usable += view[j].usable;
-	}
-	for (unsigned j = 0; usable == 0 && j < sites; j++)
-		view[j].usable = true;
-}
-
 static void steer(struct world *world, uint32_t index)
 {
 	struct request *request = &world->request[index];
@@ -91,7 +55,8 @@ static void steer(struct world *world, uint32_t index)
 	world->view[edge][site].sent_total++;
 	world->sent[edge][site]++;
 	world->site[site].in_transit++;
-	push(world, world->now_s + world->scenario->delay_s[edge][site], EVENT_AT_SITE, index);
+	world_push(world, world->now_s + world->scenario->delay_s[edge][site], EVENT_AT_SITE,
+		   index);
 }
 
 static void arrival(struct world *world, unsigned edge)
@@ -107,30 +72,24 @@ static void arrival(struct world *world, unsigned edge)
 	steer(world, index);
 	double next_s = workload_next(&world->load[edge], &world->next_work[edge]);
 	if (next_s < world->end_s)
-		push(world, next_s, EVENT_ARRIVAL, edge);
-}
-
-static void occupy(struct world *world, struct world_site *site, int change)
-{
-	site->occupied_s += site->busy * (world->now_s - site->moved_s);
-	site->moved_s = world->now_s;
-	site->busy += (uint32_t)change;
+		world_push(world, next_s, EVENT_ARRIVAL, edge);
 }
 
 static void begin(struct world *world, struct world_site *site, uint32_t index)
 {
 	double service_s = world->request[index].work * site->slowness;
 
-	occupy(world, site, 1);
+	telemetry_busy(world, site, 1);
 	if (world->now_s > world->scenario->warmup_s)
 		site->busy_s += service_s;
-	push(world, world->now_s + service_s, EVENT_DONE, index);
+	world_push(world, world->now_s + service_s, EVENT_DONE, index);
 }
 
 static void again(struct world *world, uint32_t index, double from_s)
 {
 	world->result->again++;
-	push(world, fmax(world->now_s, from_s + world->scenario->timeout_s), EVENT_AGAIN, index);
+	world_push(world, fmax(world->now_s, from_s + world->scenario->timeout_s), EVENT_AGAIN,
+		   index);
 }
 
 static void at_site(struct world *world, uint32_t index)
@@ -157,14 +116,6 @@ static void at_site(struct world *world, uint32_t index)
 	else
 		site->head = index;
 	site->tail = index;
-}
-
-static void meter(struct world_site *site, double service_s)
-{
-	site->completions++;
-	site->weight += 1;
-	site->mean += service_s;
-	site->square += service_s * service_s;
 }
 
 static void close_flow(struct world *world, const struct request *request)
@@ -209,7 +160,7 @@ static void done(struct world *world, uint32_t index)
 		again(world, index, site->died_s);
 		return;
 	}
-	meter(site, request->work * site->slowness);
+	telemetry_done(site, request->work * site->slowness);
 	if (world->policy->counts_closes)
 		close_flow(world, request);
 	if (world->policy->done)
@@ -220,7 +171,7 @@ static void done(struct world *world, uint32_t index)
 	}
 	if (request->born_s >= world->scenario->warmup_s)
 		result_add(world->result, world->now_s - request->born_s);
-	occupy(world, site, -1);
+	telemetry_busy(world, site, -1);
 	world->outstanding--;
 	request->born_s = UNBORN_S;
 	request->next = world->free_request;
@@ -233,92 +184,10 @@ static void done(struct world *world, uint32_t index)
 	}
 }
 
-static struct report measure(struct world *world, unsigned j)
-{
-	struct world_site *site = &world->site[j];
-	double elapsed_s = world->now_s - site->metered_s;
-	struct report report = {
-		.measured_s = world->now_s,
-		.arrivals = site->arrivals,
-		.completions = site->completions,
-		.servers = site->servers,
-		.in_flight = site->busy,
-		.queued = site->queued,
-		.site = (uint16_t)j,
-	};
-
-	if (elapsed_s > 0) {
-		report.arrivals_per_s =
-			(double)(site->arrivals - site->metered_arrivals) / elapsed_s;
-		report.completions_per_s =
-			(double)(site->completions - site->metered_completions) / elapsed_s;
-	}
-	occupy(world, site, 0);
-	report.scv = 1;
-	if (site->weight >= METER_LEAST) {
-		double mean_s = site->mean / site->weight;
-		report.service_time_s = site->occupied_s / site->weight;
-		report.scv = fmax(0, site->square / site->weight / (mean_s * mean_s) - 1);
-	}
-	/* As the agent: so many completions are kept, whatever the time they took. */
-	double enough = fmax(METER_LEAST, site->servers);
-	double keep = fmax(exp(-elapsed_s / METER_S), fmin(1, enough / fmax(site->weight, 1)));
-	site->weight *= keep;
-	site->mean *= keep;
-	site->square *= keep;
-	site->occupied_s *= keep;
-	site->metered_s = world->now_s;
-	site->metered_arrivals = site->arrivals;
-	site->metered_completions = site->completions;
-	return report;
-}
-
-static void publish(struct world *world, unsigned j)
-{
-	const struct scenario *scenario = world->scenario;
-	struct report report = measure(world, j);
-
-	push(world, world->now_s + scenario->telemetry.interval_s, EVENT_MEASURE, j);
-	for (unsigned i = 0; i < scenario->edges; i++) {
-		/* drawn in any case: the same for every policy */
-		bool lost = random_uniform(&world->network) <= scenario->telemetry.loss;
-		uint32_t index = lost || world->site[j].lost ? WORLD_NONE : take_delivery(world);
-		if (index == WORLD_NONE)
-			continue;
-		world->delivery[index].report = report;
-		world->delivery[index].edge = (uint16_t)i;
-		push(world,
-		     world->now_s + scenario->delay_s[i][j] + scenario->telemetry.delay_s +
-			     world->site[j].lag_s,
-		     EVENT_REPORT, index);
-	}
-}
-
-static void deliver(struct world *world, uint32_t index)
-{
-	struct delivery *delivery = &world->delivery[index];
-	unsigned edge = delivery->edge;
-	struct view *view = &world->view[edge][delivery->report.site];
-
-	/* Late ones are overtaken when a lag ends: older than what is known, they are void. */
-	if (view->heard_s < 0 || delivery->report.measured_s > view->report.measured_s) {
-		view->report = delivery->report;
-		view->heard_s = world->now_s;
-		view->valid_until_s =
-			delivery->report.measured_s + scenario_valid_for_s(world->scenario);
-		view->sent = 0;
-		mark_usable(world, edge);
-		if (world->policy->report)
-			world->policy->report(world, edge, &view->report);
-	}
-	delivery->next = world->free_delivery;
-	world->free_delivery = index;
-}
-
 static void tick(struct world *world, unsigned edge)
 {
-	push(world, world->now_s + world->scenario->telemetry.demand_s, EVENT_TICK, edge);
-	mark_usable(world, edge);
+	world_push(world, world->now_s + world->scenario->telemetry.demand_s, EVENT_TICK, edge);
+	telemetry_look(world, edge);
 	if (world->policy->tick)
 		world->policy->tick(world, edge);
 }
@@ -333,7 +202,7 @@ static void die(struct world *world, struct world_site *site)
 		again(world, index, world->now_s);
 		index = next;
 	}
-	occupy(world, site, -(int)site->busy);
+	telemetry_busy(world, site, -(int)site->busy);
 }
 
 static void change(struct world *world, uint32_t index)
@@ -373,7 +242,7 @@ static void second(struct world *world)
 	}
 	memcpy(world->sent_before, world->sent, sizeof(world->sent));
 	memset(world->sent, 0, sizeof(world->sent));
-	push(world, world->now_s + SECOND_S, EVENT_SECOND, 0);
+	world_push(world, world->now_s + SECOND_S, EVENT_SECOND, 0);
 }
 
 static void handle(struct world *world, const struct event *event)
@@ -392,10 +261,10 @@ static void handle(struct world *world, const struct event *event)
 		steer(world, event->index);
 		break;
 	case EVENT_MEASURE:
-		publish(world, event->index);
+		telemetry_publish(world, event->index);
 		break;
 	case EVENT_REPORT:
-		deliver(world, event->index);
+		telemetry_deliver(world, event->index);
 		break;
 	case EVENT_TICK:
 		tick(world, event->index);
@@ -421,8 +290,8 @@ static void start(struct world *world)
 	for (unsigned j = 0; j < scenario->sites; j++) {
 		world->site[j].servers = scenario->site[j].servers;
 		world->site[j].slowness = scenario->site[j].service_time_s;
-		push(world, random_uniform(&world->network) * scenario->telemetry.interval_s,
-		     EVENT_MEASURE, j);
+		world_push(world, random_uniform(&world->network) * scenario->telemetry.interval_s,
+			   EVENT_MEASURE, j);
 	}
 	for (unsigned i = 0; i < scenario->edges; i++) {
 		workload_open(&world->load[i], scenario, i, scenario->seed);
@@ -430,16 +299,17 @@ static void start(struct world *world)
 			world->view[i][j] = (struct view){.heard_s = -1, .usable = true};
 		double first_s = workload_next(&world->load[i], &world->next_work[i]);
 		if (first_s < world->end_s)
-			push(world, first_s, EVENT_ARRIVAL, i);
-		push(world, random_uniform(&world->network) * world->scenario->telemetry.demand_s,
-		     EVENT_TICK, i);
+			world_push(world, first_s, EVENT_ARRIVAL, i);
+		world_push(world,
+			   random_uniform(&world->network) * world->scenario->telemetry.demand_s,
+			   EVENT_TICK, i);
 	}
 	for (unsigned k = 0; k < scenario->events; k++) {
 		double at_s = scenario->warmup_s + scenario->event[k].at_s;
-		push(world, at_s, EVENT_CHANGE, 2 * k);
-		push(world, at_s + scenario->event[k].for_s, EVENT_CHANGE, 2 * k + 1);
+		world_push(world, at_s, EVENT_CHANGE, 2 * k);
+		world_push(world, at_s + scenario->event[k].for_s, EVENT_CHANGE, 2 * k + 1);
 	}
-	push(world, SECOND_S, EVENT_SECOND, 0);
+	world_push(world, SECOND_S, EVENT_SECOND, 0);
 }
 
 /* Until every request that came has been answered: a backlog counts as well. */

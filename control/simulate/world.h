@@ -112,5 +112,7 @@ int world_run(const struct scenario *scenario, const struct policy *policy, stru
  */
 uint64_t world_closed(struct world *world, unsigned edge, unsigned site);
 
+void world_push(struct world *world, double at_s, enum event_kind kind, uint32_t index);
+
 /* For policies: an event of their own, handed to policy->event at at_s. */
 void world_event(struct world *world, double at_s, uint32_t index);
