@@ -10,10 +10,19 @@
 #define SERVERS_MAX 32
 #define HOST_MAX 200
 
+/* After the host: nothing, or a port. */
+static bool port_valid(const char *text)
+{
+	size_t digits = *text == ':' ? strspn(text + 1, "0123456789") : 0;
+
+	return *text == '\0' || (digits > 0 && digits <= 5 && text[1 + digits] == '\0' &&
+				 atoi(text + 1) >= 1 && atoi(text + 1) <= 65535);
+}
+
 /* What libnats takes: the address of an IPv6 server is in brackets. */
 static bool url_valid(const char *text)
 {
-	const char *host = strstr(text, "://"), *at;
+	const char *host = strstr(text, "://"), *at, *end;
 	size_t bytes;
 
 	if (!host || (strncmp(text, "nats://", 7) != 0 && strncmp(text, "tls://", 6) != 0))
@@ -23,8 +32,10 @@ static bool url_valid(const char *text)
 	if (at)
 		host = at + 1;
 	bytes = strlen(host);
-	return bytes > 0 && bytes <= HOST_MAX && !strpbrk(host, " \t/,") &&
-	       (*host == '[' ? strchr(host, ']') != NULL : strchr(host, ':') == strrchr(host, ':'));
+	if (bytes == 0 || bytes > HOST_MAX || strpbrk(host, " \t/,"))
+		return false;
+	end = *host == '[' ? strchr(host, ']') : host + strcspn(host, ":");
+	return end && end > host && port_valid(*host == '[' ? end + 1 : end);
 }
 
 /* Not shown if it is wrong: it may have a password in it. */

@@ -3,12 +3,14 @@
 #include "clock.h"
 #include "log.h"
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define MESSAGES_MAX 8192
 #define LOG_S 10
+#define LINES 4
 
 int ingest_bus_open(struct ingest_bus *in, struct ingest *ingest, const struct config *config,
 		    struct config_error *error)
@@ -105,7 +107,9 @@ int ingest_bus_start(struct ingest_bus *in, struct event_base *base)
 	if (!in->bus)
 		return 0;
 	in->readable = event_new(base, inbox_fd(in->inbox), EV_READ | EV_PERSIST, on_readable, in);
-	return in->readable && event_add(in->readable, NULL) == 0 ? 0 : -ENOMEM;
+	if (!in->readable || event_add(in->readable, NULL) < 0)
+		return -ENOMEM;
+	return bus_start(in->bus);
 }
 
 bool ingest_bus_complete(struct ingest_bus *in)
@@ -128,24 +132,45 @@ static void log_lost(struct ingest_bus *in, uint64_t lost, double now_s)
 	in->lost_told_s = now_s;
 }
 
+/* One line each LOG_S in the mean, four at once: a bus that comes and goes does not fill the log.
+ */
+static bool may_tell(struct ingest_bus *in, double now_s)
+{
+	in->told_due_s = fmax(in->told_due_s, now_s);
+	if (in->told_due_s > now_s + (LINES - 1) * LOG_S)
+		return false;
+	in->told_due_s += LOG_S;
+	return true;
+}
+
+static void log_link(struct ingest_bus *in, const struct bus_status *status)
+{
+	if (status->connected)
+		log_info("bus: connected to %s", status->server);
+	else
+		log_warning("bus: not connected (%s); reports count for as long as they are "
+			    "valid, then the last routes stay",
+			    *status->error ? status->error : "connection lost");
+	in->told = status->connected ? INGEST_BUS_UP : INGEST_BUS_DOWN;
+	strcpy(in->told_error, status->connected ? "" : status->error);
+}
+
 void ingest_bus_log(struct ingest_bus *in, double now_s)
 {
 	struct bus_status status;
+	bool known;
 
 	if (!in->bus)
 		return;
 	bus_status(in->bus, &status);
-	if (status.connected && !in->told_up)
-		log_info("bus: connected to %s", status.server);
-	else if (!status.connected && (in->told_up || (!in->told_down && *status.error)))
-		log_warning("bus: not connected (%s); reports count for as long as they are valid, "
-			    "then the last routes stay",
-			    *status.error ? status.error : "connection lost");
-	else if (*status.error && strcmp(status.error, in->told_error) != 0)
+	known = status.connected || *status.error || in->told == INGEST_BUS_UP;
+	if (known &&
+	    (in->told == INGEST_BUS_UNKNOWN || status.connected != (in->told == INGEST_BUS_UP)) &&
+	    may_tell(in, now_s))
+		log_link(in, &status);
+	if (known && status.connected == (in->told == INGEST_BUS_UP) && *status.error &&
+	    strcmp(status.error, in->told_error) != 0 && may_tell(in, now_s)) {
 		log_warning("bus: %s", status.error);
-	if (status.connected || *status.error) {
-		in->told_down = !status.connected;
-		in->told_up = status.connected;
 		strcpy(in->told_error, status.error);
 	}
 	log_lost(in, status.lost + inbox_refused(in->inbox), now_s);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "bucket.h"
+#include "bus_text.h"
 #include "codec.h"
 #include "plausible.h"
 #include <errno.h>
@@ -15,8 +16,33 @@ static int fail(char *why, size_t bytes, const char *what, natsStatus status)
 {
 	const char *text = nats_GetLastError(NULL);
 
-	snprintf(why, bytes, "%s: %s", what, text && *text ? text : natsStatus_GetText(status));
+	snprintf(why, bytes, "%s: %s%s", what, bus_plain(text, status),
+		 status == NATS_NO_RESPONDERS ? "; has nats-server JetStream (-js)?" : "");
 	return -EIO;
+}
+
+/* Others may have made it, with settings by which it keeps no report, or filled it. */
+static int check_settings(jsCtx *js, char *why, size_t bytes)
+{
+	static const char anew[] = "to have it made anew: nats stream rm " SUBJECT_STREAM;
+	jsStreamInfo *info = NULL;
+	int result = 0;
+
+	if (js_GetStreamInfo(&info, js, SUBJECT_STREAM, NULL, NULL) != NATS_OK)
+		return 0; /* may not look */
+	if (info->Config->MaxMsgSize > 0 && info->Config->MaxMsgSize < CODEC_DATAGRAM_MAX) {
+		snprintf(why, bytes, "bucket %s keeps no more than %d bytes a report; %s",
+			 SUBJECT_BUCKET, info->Config->MaxMsgSize, anew);
+		result = -EINVAL;
+	} else if (info->Config->MaxBytes > 0 &&
+		   info->State.Bytes + CODEC_DATAGRAM_MAX > (uint64_t)info->Config->MaxBytes) {
+		snprintf(why, bytes, "bucket %s is full, %lu of %ld bytes; see who fills it, %s",
+			 SUBJECT_BUCKET, (unsigned long)info->State.Bytes,
+			 (long)info->Config->MaxBytes, anew);
+		result = -EINVAL;
+	}
+	jsStreamInfo_Destroy(info);
+	return result;
 }
 
 /* Servers of the cluster that the client was told of. */
@@ -100,6 +126,8 @@ int bucket_keep(natsConnection *nc, bus_take *take, void *argument, char *why, s
 		if (status != NATS_OK)
 			result = fail(why, why_bytes, "reading bucket " SUBJECT_BUCKET, status);
 	}
+	if (result == 0)
+		result = check_settings(js, why, why_bytes);
 	kvStore_Destroy(kv);
 	jsCtx_Destroy(js);
 	return result;

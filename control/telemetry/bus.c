@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "bus.h"
 #include "bucket.h"
+#include "bus_text.h"
 #include <errno.h>
 #include <nats/nats.h>
 #include <pthread.h>
@@ -13,9 +14,11 @@
 #define PING_MS 500  /* a server that hangs is left after three of these */
 #define AGAIN_MS 250 /* between rounds of tries, and as much again by chance */
 #define WRITE_MS 500
+#define CLOSE_S 4 /* it may look after the bucket */
 #define PENDING_MAX 8192
 #define PENDING_BYTES (16 << 20)
 #define BUCKET_AGAIN_MS 2000
+#define BUCKET_LOOK_MS 10000 /* a server that had it alone may end, or somebody deletes it */
 
 /*
  * The thread owns nc and sub: it alone makes and ends them, with the lock held where others look.
@@ -25,14 +28,17 @@ struct bus {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	pthread_t thread;
+	bool started, deaf; /* deaf: nobody takes messages any more */
 	natsOptions *options;
 	bus_take *take;
 	void *argument;
 	natsConnection *nc; /* NULL: none */
 	natsSubscription *sub;
+	bool tried;			     /* to connect; the thread's own */
 	bool closing, connecting, abandoned; /* abandoned: the thread frees all of this */
 	bool closed, quiet;		     /* no more callbacks of nc; of sub */
 	bool renewed;			     /* connected since the bucket was looked at */
+	char servers[80];		     /* that are configured, for people */
 	struct bus_status status;
 };
 
@@ -40,6 +46,12 @@ static void say(struct bus *bus, const char *what, const char *why)
 {
 	snprintf(bus->status.error, sizeof(bus->status.error), "%s%s%.120s", what,
 		 *what ? ": " : "", why);
+}
+
+static void say_unreachable(struct bus *bus, natsStatus status)
+{
+	snprintf(bus->status.error, sizeof(bus->status.error), "%s: %.100s%s", bus->servers,
+		 bus_plain(nats_GetLastError(NULL), status), bus_remedy(status));
 }
 
 /* --- callbacks, on threads of libnats ------------------------------------------------------ */
@@ -50,8 +62,9 @@ static void on_message(natsConnection *nc, natsSubscription *sub, natsMsg *messa
 
 	(void)nc;
 	(void)sub;
-	bus->take(bus->argument, natsMsg_GetSubject(message), natsMsg_GetData(message),
-		  (size_t)natsMsg_GetDataLength(message));
+	if (!__atomic_load_n(&bus->deaf, __ATOMIC_ACQUIRE))
+		bus->take(bus->argument, natsMsg_GetSubject(message), natsMsg_GetData(message),
+			  (size_t)natsMsg_GetDataLength(message));
 	natsMsg_Destroy(message);
 }
 
@@ -78,7 +91,7 @@ static void follow(struct bus *bus, natsConnection *nc, bool connected, bool clo
 	if (connected)
 		bus->status.error[0] = '\0';
 	else if (!bus->closing && natsConnection_GetLastError(nc, &why) != NATS_OK)
-		say(bus, "", why && *why ? why : "connection lost");
+		say(bus, "", why && *why ? bus_plain(why, NATS_OK) : "connection lost");
 	pthread_cond_broadcast(&bus->changed);
 	pthread_mutex_unlock(&bus->lock);
 }
@@ -109,7 +122,7 @@ static void on_error(natsConnection *nc, natsSubscription *sub, natsStatus statu
 		return;
 	natsConnection_GetLastError(nc, &why);
 	pthread_mutex_lock(&bus->lock);
-	say(bus, "", why && *why ? why : natsStatus_GetText(status));
+	say(bus, "", bus_plain(why, status));
 	pthread_mutex_unlock(&bus->lock);
 }
 
@@ -165,6 +178,14 @@ static natsStatus set_options(struct bus *bus, const struct sl_bus *config, cons
 
 /* --- the thread ---------------------------------------------------------------------------- */
 
+static int64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
 /* With the lock held; whole milliseconds from now. */
 static void wait_ms(struct bus *bus, unsigned ms)
 {
@@ -194,7 +215,7 @@ static natsStatus connect_once(struct bus *bus, natsConnection **nc, bool *closi
 	bus->connecting = false;
 	*closing = bus->closing;
 	if (status != NATS_OK)
-		say(bus, "", nats_GetLastError(NULL) ?: natsStatus_GetText(status));
+		say_unreachable(bus, status);
 	pthread_mutex_unlock(&bus->lock);
 	return status;
 }
@@ -235,25 +256,41 @@ static bool open_connection(struct bus *bus)
 	return true;
 }
 
-/* Looks after the bucket whenever there is a new connection, until this one is given up. */
+/* Without the lock; true: the bucket is there and keeps reports. */
+static bool look_after_bucket(struct bus *bus, bool read, char why[BUS_ERROR_TEXT], bool *complete)
+{
+	int result =
+		bucket_keep(bus->nc, read ? bus->take : NULL, bus->argument, why, BUS_ERROR_TEXT);
+
+	*complete = result == 0 || result == -EINVAL; /* what is in it was read */
+	return result == 0;
+}
+
+/*
+ * Looks after the bucket whenever there is a new connection, and now and then, until this one is
+ * given up.
+ */
 static void serve(struct bus *bus)
 {
 	char why[BUS_ERROR_TEXT];
+	int64_t looked_ms = 0;
 
 	pthread_mutex_lock(&bus->lock);
 	while (!bus->closing && !bus->closed) {
-		bus_take *take = bus->status.complete ? NULL : bus->take;
-		bool done;
+		bool read = !bus->status.complete, complete, done;
 
-		if (!bus->take || !bus->renewed || !bus->status.connected) {
-			pthread_cond_wait(&bus->changed, &bus->lock);
+		if (!bus->take || !bus->status.connected ||
+		    (!bus->renewed && now_ms() - looked_ms < BUCKET_LOOK_MS)) {
+			wait_ms(bus, BUCKET_LOOK_MS / 10);
 			continue;
 		}
-		bus->renewed = bus->status.bucket = false;
+		bus->status.bucket &= !bus->renewed;
+		bus->renewed = false;
 		pthread_mutex_unlock(&bus->lock);
-		done = bucket_keep(bus->nc, take, bus->argument, why, sizeof(why)) == 0;
+		done = look_after_bucket(bus, read, why, &complete);
 		pthread_mutex_lock(&bus->lock);
-		bus->status.complete |= done;
+		looked_ms = now_ms();
+		bus->status.complete |= complete;
 		bus->status.bucket = done;
 		if (done)
 			bus->status.error[0] = '\0';
@@ -315,47 +352,52 @@ static void *run(void *argument)
 
 /* --- for everybody ------------------------------------------------------------------------- */
 
-static int start(struct bus *bus)
+int bus_open(struct bus **out, const struct sl_bus *config, const char *name, bus_take *take,
+	     void *argument, char error[BUS_ERROR_TEXT])
 {
+	struct bus *bus = calloc(1, sizeof(*bus));
 	pthread_condattr_t clock;
-	int result;
+	natsStatus status;
 
+	if (!bus) {
+		snprintf(error, BUS_ERROR_TEXT, "%s", strerror(ENOMEM));
+		return -ENOMEM;
+	}
 	pthread_condattr_init(&clock);
 	pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
 	pthread_mutex_init(&bus->lock, NULL);
 	pthread_cond_init(&bus->changed, &clock);
 	pthread_condattr_destroy(&clock);
-	result = pthread_create(&bus->thread, NULL, run, bus);
-	if (result)
-		free_all(bus);
+	bus->take = take;
+	bus->argument = argument;
+	bus_hosts(config, bus->servers, sizeof(bus->servers));
+	status = set_options(bus, config, name);
+	if (status == NATS_OK) {
+		*out = bus;
+		return 0;
+	}
+	snprintf(error, BUS_ERROR_TEXT, "%.*s", BUS_ERROR_TEXT - 1,
+		 bus_plain(nats_GetLastError(NULL), status));
+	free_all(bus);
+	return status == NATS_NO_MEMORY ? -ENOMEM : -EINVAL;
+}
+
+int bus_start(struct bus *bus)
+{
+	int result = pthread_create(&bus->thread, NULL, run, bus);
+
+	bus->started = result == 0;
 	return -result;
 }
 
-int bus_open(struct bus **out, const struct sl_bus *config, const char *name, bus_take *take,
-	     void *argument, char error[BUS_ERROR_TEXT])
+/* Within CLOSE_S, or not at all. */
+static bool join(pthread_t thread)
 {
-	struct bus *bus = calloc(1, sizeof(*bus));
-	natsStatus status = NATS_NO_MEMORY;
-	int result = -ENOMEM;
+	struct timespec until;
 
-	if (bus) {
-		bus->take = take;
-		bus->argument = argument;
-		status = set_options(bus, config, name);
-	}
-	if (status == NATS_OK) {
-		result = start(bus);
-		snprintf(error, BUS_ERROR_TEXT, "%s", strerror(-result));
-		if (result == 0)
-			*out = bus;
-		return result;
-	}
-	snprintf(error, BUS_ERROR_TEXT, "%.*s", BUS_ERROR_TEXT - 1,
-		 (bus ? nats_GetLastError(NULL) : NULL) ?: natsStatus_GetText(status));
-	if (bus)
-		natsOptions_Destroy(bus->options);
-	free(bus);
-	return status == NATS_NO_MEMORY ? -ENOMEM : -EINVAL;
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += CLOSE_S;
+	return pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC, &until) == 0;
 }
 
 /* A connect that is under way may take seconds: then its thread ends by itself. */
@@ -366,6 +408,10 @@ void bus_close(struct bus *bus)
 
 	if (!bus)
 		return;
+	if (!bus->started) {
+		free_all(bus);
+		return;
+	}
 	pthread_mutex_lock(&bus->lock);
 	thread = bus->thread;
 	bus->closing = true;
@@ -376,8 +422,13 @@ void bus_close(struct bus *bus)
 		pthread_detach(thread);
 		return;
 	}
-	pthread_join(thread, NULL);
-	free_all(bus);
+	if (join(thread)) {
+		free_all(bus);
+		return;
+	}
+	/* libnats 3.4 waits for ever for a server that greets and says no more */
+	__atomic_store_n(&bus->deaf, true, __ATOMIC_RELEASE);
+	pthread_detach(thread);
 }
 
 int bus_publish(struct bus *bus, const struct subject *subject, const void *data, size_t bytes)
@@ -406,16 +457,12 @@ int bus_publish(struct bus *bus, const struct subject *subject, const void *data
 
 int bus_flush(struct bus *bus, unsigned timeout_ms)
 {
-	struct timespec now;
-	int64_t until_ms, left_ms;
+	int64_t until_ms = now_ms() + timeout_ms, left_ms;
 	natsStatus status = NATS_TIMEOUT;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	until_ms = now.tv_sec * 1000 + now.tv_nsec / 1000000 + timeout_ms;
 	pthread_mutex_lock(&bus->lock);
 	do {
-		clock_gettime(CLOCK_MONOTONIC, &now);
-		left_ms = until_ms - (now.tv_sec * 1000 + now.tv_nsec / 1000000);
+		left_ms = until_ms - now_ms();
 		if (left_ms > 0 && bus->status.connected)
 			status = natsConnection_FlushTimeout(bus->nc, left_ms);
 		else if (left_ms > 0)
@@ -427,16 +474,13 @@ int bus_flush(struct bus *bus, unsigned timeout_ms)
 
 void bus_status(struct bus *bus, struct bus_status *out)
 {
-	char url[256] = "", *host;
+	char url[256] = "";
 	int64_t lost = 0;
 
 	pthread_mutex_lock(&bus->lock);
 	if (bus->status.connected &&
-	    natsConnection_GetConnectedUrl(bus->nc, url, sizeof(url)) == NATS_OK) {
-		host = strrchr(url, '@');
-		host = host ? host + 1 : strstr(url, "://") ? strstr(url, "://") + 3 : url;
-		snprintf(bus->status.server, sizeof(bus->status.server), "%.90s", host);
-	}
+	    natsConnection_GetConnectedUrl(bus->nc, url, sizeof(url)) == NATS_OK)
+		snprintf(bus->status.server, sizeof(bus->status.server), "%.90s", bus_host(url));
 	if (bus->sub)
 		(void)natsSubscription_GetDropped(bus->sub, &lost);
 	*out = bus->status;

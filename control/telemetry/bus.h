@@ -14,7 +14,7 @@
 #include <stdint.h>
 #include <suanlu/publish.h>
 
-#define BUS_ERROR_TEXT 160
+#define BUS_ERROR_TEXT 256
 
 struct bus;
 
@@ -30,7 +30,8 @@ struct bus_status {
 	bool complete;		    /* all its last values were read, once */
 	uint64_t connects, lost;    /* lost: messages that came faster than they were taken */
 	char server[96];	    /* "nats://HOST:PORT" without user and password; "": never */
-	char error[BUS_ERROR_TEXT]; /* why it is not connected, or the last complaint */
+	char error[BUS_ERROR_TEXT]; /* why it is not connected, and what to look at; or the last
+				       complaint */
 };
 
 /*
@@ -40,6 +41,11 @@ struct bus_status {
  */
 int bus_open(struct bus **out, const struct sl_bus *config, const char *name, bus_take *take,
 	     void *argument, char error[BUS_ERROR_TEXT]);
+/*
+ * Begins to connect; once. Not before the process has dropped its rights: libnats takes the signals
+ * by which that is done in each thread for a fault of the connection.
+ */
+int bus_start(struct bus *bus);
 void bus_close(struct bus *bus);
 
 /* 0: handed on; -ENOTCONN: there is no connection now; -EMSGSIZE, -EIO otherwise. */

@@ -168,6 +168,13 @@ int sl_publisher_add_bus(struct sl_publisher *publisher, const struct sl_bus *co
 	if (err < 0)
 		return fail(publisher, err, "bus: %s", why);
 	err = publisher_use_bus(publisher, bus, SUBJECT_SITE, name);
+	if (err == 0) {
+		err = bus_start(bus);
+		if (err < 0) {
+			publisher->bus = NULL;
+			fail(publisher, err, "bus: %s", strerror(-err));
+		}
+	}
 	if (err < 0)
 		bus_close(bus);
 	else

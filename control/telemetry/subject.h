@@ -15,6 +15,7 @@
 #include <suanlu/config.h>
 
 #define SUBJECT_BUCKET "suanlu"
+#define SUBJECT_STREAM "KV_" SUBJECT_BUCKET /* what JetStream calls it */
 #define SUBJECT_PREFIX "$KV." SUBJECT_BUCKET "."
 #define SUBJECT_ALL SUBJECT_PREFIX ">"
 #define SUBJECT_PARTS_MAX 100

@@ -174,7 +174,7 @@ static struct bus *open_bus(void)
 	char why[BUS_ERROR_TEXT];
 	struct bus *bus;
 
-	if (bus_open(&bus, &config, "lab-sites", NULL, NULL, why) < 0)
+	if (bus_open(&bus, &config, "lab-sites", NULL, NULL, why) < 0 || bus_start(bus) < 0)
 		error(1, 0, "%s", why);
 	if (bus_flush(bus, 5000) < 0)
 		error(1, 0, "no bus at %s", server[0]);

@@ -111,6 +111,18 @@ check "a site that is not configured is none of ours" "not counted" lab_wait 3 "
 check "no escape sequence gets into the log" "it does" \
     test "$(grep -c $'\x1b' "$LAB_DIR/control-edge.err")" = 0
 
+# of the bus, as its server has it
+buckets() {
+    lab_in "${LAB_BUS_ROLES[0]}" curl -gsf "http://[${LAB_BUS_ADDRESSES[0]}]:8222/jsz" | jq .streams
+}
+
+bucket_there() {
+    [ "$(buckets)" = 1 ]
+}
+
+send delete a
+check_equal "the bucket is deleted" "$(buckets)" 0
+
 lab_start load client "$LAB_TOOLS/client" load --to "$LAB_IPV4" --to "$LAB_IPV6" \
     --rate 60 --constant --seconds 600 --timeout 3000
 # oldest_while PID: the highest age of the others' reports as long as that runs, in ms
@@ -140,6 +152,7 @@ check "the flood is counted" "$(counts)" more_than flood 1000
 check "and named in the log" "no line" grep -q '(flood), the last from $KV.suanlu.site.a.0' \
     <(lab_wait 12 "" grep -q "(flood)" "$LAB_DIR/control-edge.err"; cat "$LAB_DIR/control-edge.err")
 check "after it site a is heard again" "not fresh" lab_wait 5 "" lab_site_is a fresh
+check "and the bucket was made anew" "$(buckets) buckets" lab_wait 8 "" bucket_there
 lab_stop load INT
 check_equal "requests all the while: some done, failed" \
     "$(tail -n 1 "$LAB_DIR/load.out" | jq -c '[.done > 50, .failed]')" "[true,0]"

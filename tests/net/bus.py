@@ -5,7 +5,7 @@
 bus.py authority DIR NAME=SUBJECT,SUBJECT...   operator, account and a user each (.creds files);
                                                prints the server's configuration. NAME= : all
 bus.py send URL CA CREDS KIND SITE KEY         messages on the subject of a site
-KINDs: see send(); `flood` sends as fast as it can for 3 s.
+KINDs: see send(); `flood` sends as fast as it can for 3 s, `delete` is of the bucket.
 """
 import base64
 import hashlib
@@ -155,6 +155,9 @@ def send(url, ca, credentials, kind, site, key):
             nats.socket.sendall(batch)
             sent += 100
         print(sent)
+    elif kind == 'delete':  # the bucket
+        nats.socket.sendall(b'PUB $JS.API.STREAM.DELETE.KV_suanlu _INBOX.x 0\r\n\r\nPING\r\n')
+        nats.expect(b'PONG')
     elif kind in ('replay', 'broken', 'foreign', 'elsewhere'):
         data = nats.next_of(subject)
         name = {'foreign': 'b' if site == 'a' else 'a', 'elsewhere': 'nowhere'}.get(kind, site)

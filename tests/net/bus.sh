@@ -47,6 +47,8 @@ lab_bus_start 3
 LAB_BUS=$(lab_bus_urls 3)
 lab_engine_up 8 8 8
 check "the edge is connected to the bus" "see show status" lab_wait 5 "" lab_bus_is edge true
+check_equal "... and its start did not break that again" \
+    "$(grep -c 'bus: not connected' "$LAB_DIR/control-edge.err")" 0
 check_equal "reports refused" \
     "$(lab_cli edge show reports --json | jq '[.reports | to_entries[] | select(.key != "accepted").value] | add')" 0
 

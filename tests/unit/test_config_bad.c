@@ -208,6 +208,12 @@ static const struct {
 	 "bus: {servers: [\"nats://h:1\", \"nats://fc00::1:4222\"]}\nmetrics:\n",
 	 "t.yaml:17: bus.servers[1]: expected nats://HOST:PORT or tls://HOST:PORT, an IPv6 address "
 	 "in [brackets]"},
+	{"bus: port", "metrics:\n", "bus: \"nats://h:99999\"\nmetrics:\n",
+	 "t.yaml:17: bus: expected nats://HOST:PORT or tls://HOST:PORT, an IPv6 address in "
+	 "[brackets]"},
+	{"bus: port after an address", "metrics:\n", "bus: \"tls://[fc00::1]4222\"\nmetrics:\n",
+	 "t.yaml:17: bus: expected nats://HOST:PORT or tls://HOST:PORT, an IPv6 address in "
+	 "[brackets]"},
 	{"bus: no servers", "metrics:\n", "bus: {ca: node.key}\nmetrics:\n",
 	 "t.yaml:17: bus.servers: required: nats://HOST:PORT, one or a list"},
 	{"bus: empty", "metrics:\n", "bus:\nmetrics:\n",
