@@ -7,7 +7,6 @@
 #include <ctype.h>
 #include <errno.h>
 #include <event2/buffer.h>
-#include <event2/bufferevent.h>
 #include <event2/dns.h>
 #include <event2/http.h>
 #include <math.h>
@@ -34,7 +33,9 @@ struct scrape {
 	struct evhttp_uri *uri;
 	struct evdns_base *dns;			       /* NULL: the host is an address */
 	char target[512], host_header[300], host[256]; /* host: without brackets */
-	int family;				       /* of a name with addresses of both */
+	struct evdns_getaddrinfo_request *lookup;      /* on its way; at most one */
+	char address[INET6_ADDRSTRLEN];		       /* of the host; empty: not known yet */
+	unsigned turn; /* among its addresses; the next one when nobody listens there */
 	struct event *timer, *deadline;
 	struct evhttp_connection *connection; /* of this turn; freed in the next */
 	bool asked;			      /* and not answered yet */
@@ -216,20 +217,6 @@ static void failed(enum evhttp_request_error error, void *context)
 	scrape->failure = (int)error;
 }
 
-/* A name may have an address of a family that nobody listens on: the other one next. */
-static void fail_connect(struct scrape *scrape)
-{
-	struct bufferevent *stream = evhttp_connection_get_bufferevent(scrape->connection);
-	int err = bufferevent_socket_get_dns_error(stream);
-
-	if (scrape->dns && !err)
-		scrape->family = scrape->family == AF_INET ? AF_INET6 : AF_INET;
-	if (err)
-		fail(scrape, "no answer (no address of its host: %s)", evutil_gai_strerror(err));
-	else
-		fail(scrape, "no answer (nobody listens there, or no route)");
-}
-
 static void fail_request(struct scrape *scrape)
 {
 	static const char *const why[] = {
@@ -240,12 +227,13 @@ static void fail_request(struct scrape *scrape)
 		[EVREQ_HTTP_REQUEST_CANCEL] = "no answer (given up)",
 		[EVREQ_HTTP_DATA_TOO_LONG] = "no answer (longer than 8 MiB; url may take a filter)",
 	};
-	struct bufferevent *stream = evhttp_connection_get_bufferevent(scrape->connection);
 
-	if (scrape->failure < 0 || (stream && bufferevent_socket_get_dns_error(stream)))
-		fail_connect(scrape);
-	else
+	if (scrape->failure >= 0) {
 		fail(scrape, "%s", why[scrape->failure]);
+		return;
+	}
+	scrape->turn++;
+	fail(scrape, "no answer (nobody listens there, or no route)");
 }
 
 static void fail_status(struct scrape *scrape, struct evhttp_request *request, int status)
@@ -305,9 +293,13 @@ static void too_late(evutil_socket_t fd, short what, void *context)
 	struct scrape *scrape = context;
 
 	(void)fd, (void)what;
-	drop_connection(scrape);
 	scrape->failed++;
-	fail(scrape, "no whole answer in time");
+	if (scrape->lookup && !scrape->connection)
+		fail(scrape, "no name server tells the address of its host in time "
+			     "(/etc/resolv.conf)");
+	else
+		fail(scrape, "no whole answer in time");
+	drop_connection(scrape);
 }
 
 static struct timeval to_timeval(uint32_t ms)
@@ -321,7 +313,7 @@ static int send_request(struct scrape *scrape)
 	struct evhttp_request *request = evhttp_request_new(done, scrape);
 	struct evkeyvalq *headers;
 
-	scrape->connection = evhttp_connection_base_new(scrape->base, scrape->dns, scrape->host,
+	scrape->connection = evhttp_connection_base_new(scrape->base, NULL, scrape->address,
 							(unsigned short)(port < 0 ? 80 : port));
 	if (!scrape->connection || !request) {
 		if (request)
@@ -330,7 +322,6 @@ static int send_request(struct scrape *scrape)
 	}
 	scrape->failure = -1;
 	evhttp_request_set_error_cb(request, failed);
-	evhttp_connection_set_family(scrape->connection, scrape->family);
 	evhttp_connection_set_max_body_size(scrape->connection, BODY_MAX);
 	evhttp_connection_set_max_headers_size(scrape->connection, HEADERS_MAX);
 	headers = evhttp_request_get_output_headers(request);
@@ -341,8 +332,66 @@ static int send_request(struct scrape *scrape)
 				  : "text/plain; version=0.0.4");
 	evhttp_add_header(headers, "Connection", "close");
 	/* owns the request, and may call done() at once */
-	scrape->asked = true;
 	return evhttp_make_request(scrape->connection, request, EVHTTP_REQ_GET, scrape->target);
+}
+
+static void send_or_fail(struct scrape *scrape)
+{
+	if (send_request(scrape) == 0)
+		return;
+	drop_connection(scrape);
+	event_del(scrape->deadline);
+	scrape->failed++;
+	fail(scrape, "no request could be sent");
+}
+
+static void take_address(struct scrape *scrape, const struct evutil_addrinfo *list)
+{
+	const struct evutil_addrinfo *one = list;
+
+	for (unsigned i = 0; i < scrape->turn && one; i++)
+		one = one->ai_next;
+	if (!one) {
+		scrape->turn = 0;
+		one = list;
+	}
+	evutil_inet_ntop(one->ai_family,
+			 one->ai_family == AF_INET6
+				 ? (void *)&((struct sockaddr_in6 *)one->ai_addr)->sin6_addr
+				 : (void *)&((struct sockaddr_in *)one->ai_addr)->sin_addr,
+			 scrape->address, sizeof(scrape->address));
+}
+
+/* Also much later than it was asked for, then it is for the next turn. */
+static void resolved(int result, struct evutil_addrinfo *list, void *context)
+{
+	struct scrape *scrape = context;
+
+	scrape->lookup = NULL;
+	if (result == 0 && list)
+		take_address(scrape, list);
+	if (list)
+		evutil_freeaddrinfo(list);
+	if (!scrape->asked || scrape->connection)
+		return;
+	if (scrape->address[0]) { /* an old one, if there is no other */
+		send_or_fail(scrape);
+		return;
+	}
+	scrape->asked = false;
+	event_del(scrape->deadline);
+	scrape->failed++;
+	fail(scrape, "no answer (no address of its host: %s)", evutil_gai_strerror(result));
+}
+
+/* May call resolved() at once. */
+static void look_up(struct scrape *scrape)
+{
+	const struct evutil_addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
+	struct evdns_getaddrinfo_request *lookup =
+		evdns_getaddrinfo(scrape->dns, scrape->host, NULL, &hints, resolved, scrape);
+
+	scrape->lookup = lookup;
 }
 
 static void ask(evutil_socket_t fd, short what, void *context)
@@ -358,12 +407,11 @@ static void ask(evutil_socket_t fd, short what, void *context)
 	patience_ms = patience_ms > PATIENCE_MS ? PATIENCE_MS : patience_ms - patience_ms / 10;
 	patience = to_timeval(patience_ms);
 	event_add(scrape->deadline, &patience);
-	if (send_request(scrape) < 0) {
-		drop_connection(scrape);
-		event_del(scrape->deadline);
-		scrape->failed++;
-		fail(scrape, "no request could be sent");
-	}
+	scrape->asked = true;
+	if (scrape->dns && !scrape->lookup)
+		look_up(scrape);
+	else if (scrape->address[0])
+		send_or_fail(scrape);
 }
 
 static int check_uri(const struct evhttp_uri *uri, const char *url, char error[240])
@@ -423,9 +471,10 @@ static bool is_address(const char *host)
 /* The resolver of the C library would block: without its answer nobody's load was reported. */
 static int open_dns(struct scrape *scrape)
 {
-	scrape->family = AF_UNSPEC;
-	if (is_address(scrape->host))
+	if (is_address(scrape->host)) {
+		strcpy(scrape->address, scrape->host); /* so short are all of them */
 		return 0;
+	}
 	scrape->dns = evdns_base_new(scrape->base, EVDNS_BASE_DISABLE_WHEN_INACTIVE);
 	if (!scrape->dns)
 		return -ENOMEM;
@@ -477,7 +526,7 @@ void scrape_close(struct scrape *scrape)
 		event_free(scrape->timer);
 	if (scrape->deadline)
 		event_free(scrape->deadline);
-	if (scrape->dns)
+	if (scrape->dns) /* and what is being looked up, without a call to resolved() */
 		evdns_base_free(scrape->dns, 0);
 	if (scrape->uri)
 		evhttp_uri_free(scrape->uri);
