@@ -15,6 +15,7 @@
 
 #define VALID_MS 500
 #define INTERVAL_NS 100000000ull
+#define QUIET_S 1
 
 /* A total of an instance may start again, the site's may not. */
 struct counted {
@@ -77,7 +78,7 @@ int upward_open(struct upward *upward, const struct state *state, const struct r
 	const struct config *config = state->config;
 	int result;
 
-	*upward = (struct upward){.state = state, .routes = routes};
+	*upward = (struct upward){.state = state, .routes = routes, .reached_s = clock_s()};
 	if (!config_is_site(config))
 		return 0;
 	upward->service = calloc(config->services + 1, sizeof(*upward->service));
@@ -126,6 +127,8 @@ void upward_carry(struct upward *upward, const struct upward *from)
 	upward->pace = from->pace;
 	upward->sent = from->sent;
 	upward->extra = from->extra;
+	upward->failed = from->failed;
+	upward->reached_s = from->reached_s;
 	for (unsigned i = 0; i < upward->state->config->services; i++) {
 		int before = state_find_service((struct state *)from->state,
 						upward->state->config->service[i].name);
@@ -145,6 +148,16 @@ static bool counts(const struct upward *upward, unsigned service, unsigned k, do
 
 	return member->said && upward->routes->service[service].use[k] == ROUTES_USABLE &&
 	       estimate_state(&member->estimate, now_s) == ESTIMATE_FRESH;
+}
+
+/* It may claim no more than the configuration gives it, up here as below. */
+static uint32_t servers_of(const struct upward *upward, unsigned service, unsigned k)
+{
+	const struct config *config = upward->state->config;
+	uint32_t said = upward->state->service[service].member[k].said->servers;
+	uint32_t most = config->site[config->service[service].site[k]].servers;
+
+	return said < most ? said : most;
 }
 
 static uint64_t rise(uint64_t now, uint64_t before)
@@ -204,6 +217,7 @@ static void take_facts(const struct state *state, unsigned site, double age_s, u
 static bool sum_service(struct upward *upward, unsigned i, double now_s, struct facts *facts)
 {
 	const struct config_service *s = &upward->state->config->service[i];
+	Suanlu__ServiceLoad bounded[AGGREGATE_PARTS_MAX];
 	const Suanlu__ServiceLoad *part[AGGREGATE_PARTS_MAX];
 	struct upward_service *service = &upward->service[i];
 	unsigned parts = 0;
@@ -214,9 +228,11 @@ static bool sum_service(struct upward *upward, unsigned i, double now_s, struct 
 
 		if (!counts(upward, i, k, now_s))
 			continue;
-		part[parts++] = member->said;
+		bounded[parts] = *member->said;
+		bounded[parts].servers = servers_of(upward, i, k);
+		part[parts] = &bounded[parts];
 		take_facts(upward->state, s->site[k], now_s - member->estimate.measured_at_s,
-			   member->said->servers, facts);
+			   bounded[parts++].servers, facts);
 	}
 	if (parts == 0)
 		return false;
@@ -227,14 +243,19 @@ static bool sum_service(struct upward *upward, unsigned i, double now_s, struct 
 	return true;
 }
 
-static void tell(struct upward *upward, int result)
+/* A bus connects in the background: the first reports may find it not there yet. */
+static void tell(struct upward *upward, int result, double now_s)
 {
-	if (result < 0 && !upward->failed)
+	if (result == 0) {
+		if (upward->failed)
+			log_info("the site's load reaches every edge again");
+		upward->failed = false;
+		upward->reached_s = now_s;
+	} else if (!upward->failed && now_s - upward->reached_s > QUIET_S) {
+		upward->failed = true;
 		log_warning("the site's load does not reach every edge: %s",
 			    sl_publisher_error(upward->publisher));
-	if (result == 0 && upward->failed)
-		log_info("the site's load reaches every edge again");
-	upward->failed = result < 0;
+	}
 }
 
 static void publish(struct upward *upward, double now_s)
@@ -266,7 +287,7 @@ static void publish(struct upward *upward, double now_s)
 		return;
 	}
 	upward->sent++;
-	tell(upward, result);
+	tell(upward, result, now_s);
 }
 
 static bool jumped(const struct upward *upward, double now_s)
@@ -282,7 +303,7 @@ static bool jumped(const struct upward *upward, double now_s)
 			if (!counts(upward, i, k, now_s))
 				continue;
 			now += said->in_flight + said->queued;
-			servers += said->servers;
+			servers += servers_of(upward, i, k);
 		}
 		if (pace_jumped(now, upward->service[i].reported, servers))
 			return true;

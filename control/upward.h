@@ -28,6 +28,7 @@ struct upward {
 	struct pace pace;
 	uint64_t sent, extra;  /* reports, and those because load jumped */
 	bool failed, too_long; /* told */
+	double reached_s;      /* when all edges were last, or the start */
 };
 
 int upward_open(struct upward *upward, const struct state *state, const struct routes *routes,

@@ -87,6 +87,11 @@ load 450 1
 check_number "load that jumps is told at once" "($(upward extra_reports) - $before)" ">" 0 "extra reports"
 check_number "... at a bounded rate" "($(upward reports) - $reports) / (($(date +%s%N) - $start) / 1e9)" "<=" 52 "reports/s"
 
+sed -i '0,/servers: 64/s//servers: 1/' "$LAB_DIR/gate.yaml"
+lab_cli gate reload >"$LAB_DIR/reload.out"
+check "an instance has no more servers than the gateway gives it" "$(site .servers)" \
+    lab_wait 3 "" site '.servers == 7'
+
 # On a bus: the gateway's way up, and one instance's to it; the other's stays UDP.
 for name in control-edge agent-c agent-d control-gate; do
     lab_stop "$name"
