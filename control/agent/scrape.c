@@ -468,6 +468,12 @@ static bool is_address(const char *host)
 	return inet_pton(AF_INET, host, &address) == 1 || inet_pton(AF_INET6, host, &address) == 1;
 }
 
+/* What it has to say of name servers, fail() says of the endpoint. */
+static void log_nothing(int is_warning, const char *text)
+{
+	(void)is_warning, (void)text;
+}
+
 /* The resolver of the C library would block: without its answer nobody's load was reported. */
 static int open_dns(struct scrape *scrape)
 {
@@ -475,6 +481,7 @@ static int open_dns(struct scrape *scrape)
 		strcpy(scrape->address, scrape->host); /* so short are all of them */
 		return 0;
 	}
+	evdns_set_log_fn(log_nothing);
 	scrape->dns = evdns_base_new(scrape->base, EVDNS_BASE_DISABLE_WHEN_INACTIVE);
 	if (!scrape->dns)
 		return -ENOMEM;

@@ -56,6 +56,8 @@ static int fail(const struct keygen *keygen, int status)
 
 	if (status == -EEXIST)
 		remedy = "; it stays as it is. Its public key: suanlu keygen --public FILE";
+	else if (status == -ENOENT && !keygen->public_only)
+		remedy = "; its folder must be there: mkdir -p";
 	else if (status == -EACCES)
 		remedy = " (try sudo)";
 	else if (status == -EINVAL)

@@ -41,6 +41,8 @@ agent=$(find "$LAB_DIR/root" -name suanlu-agent -type f)
 library=$(dirname "$(find "$LAB_DIR/root" -name 'libsuanlu.so.0' | head -n 1)")
 check "the package has the agent and its library" "no such files" test -x "$agent" -a -n "$library"
 
+check "and the folder for its key" "none" env LD_LIBRARY_PATH="$library" \
+    "$(find "$LAB_DIR/root" -name suanlu -type f -perm -1)" keygen "$LAB_DIR/root/etc/suanlu/chengdu.key"
 readme_block >"$LAB_DIR/agent-a.yaml"
 check_number "lines of configuration" "$(wc -l <"$LAB_DIR/agent-a.yaml")" "<=" 10 "lines"
 check_number "... and there are some" "$(wc -l <"$LAB_DIR/agent-a.yaml")" ">" 4 "lines"
