@@ -2,6 +2,7 @@
 #include "cats.h"
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #define SCORE_MAX 10.0
 #define DELAY_MAX_S 0.1
@@ -18,7 +19,9 @@ double cats_score(double value, double best, double worst)
 {
 	double part = worst > best ? (worst - value) / (worst - best) : value <= best;
 
-	return isnan(value) || isnan(best) ? NAN : SCORE_MAX * fmin(fmax(part, 0), 1);
+	if (isnan(value) || isnan(best))
+		return NAN;
+	return value < INFINITY ? SCORE_MAX * fmin(fmax(part, 0), 1) : 0; /* also if all are */
 }
 
 static void tell(const struct teller *teller, const char *type, const char *unit,
@@ -61,12 +64,28 @@ static void tell_load(const struct teller *teller, const Suanlu__ServiceLoad *lo
 		tell_latency(teller, load->latency[i]);
 }
 
+static bool same_kind(const Suanlu__Metric *a, const Suanlu__Metric *b)
+{
+	return a->level == b->level && a->window_ms == b->window_ms &&
+	       strcmp(a->type, b->type) == 0 && strcmp(a->unit, b->unit) == 0 &&
+	       strcmp(a->source, b->source) == 0 && strcmp(a->statistics, b->statistics) == 0;
+}
+
+/* Two samples of the same labels would spoil /metrics for whoever reads all of it. */
+static bool said_before(const Suanlu__ServiceLoad *load, size_t index)
+{
+	for (size_t i = 0; i < index; i++)
+		if (same_kind(load->metric[i], load->metric[index]))
+			return true;
+	return false;
+}
+
 static void tell_said(const struct teller *teller, const Suanlu__ServiceLoad *load)
 {
 	for (size_t i = 0; i < load->n_metric; i++) {
 		const Suanlu__Metric *m = load->metric[i];
 
-		if (m->level > 2)
+		if (m->level > 2 || said_before(load, i))
 			continue;
 		teller->each(teller->context, &(struct cats_metric){.type = m->type,
 								    .format = m->format,

@@ -130,9 +130,10 @@ static void scores_are_min_max(void **state)
 	static const struct {
 		double value, best, worst, score;
 	} cases[] = {
-		{0, 0, 1, 10}, {1, 0, 1, 0},	   {0.25, 0, 1, 7.5},	{-1, 0, 1, 10},
-		{7, 0, 1, 0},  {0.5, 0.1, 0.9, 5}, {3, 3, 15, 10},	{9, 3, 15, 5},
-		{5, 5, 5, 10}, {6, 5, 5, 0},	   {INFINITY, 0, 1, 0},
+		{0, 0, 1, 10},	{1, 0, 1, 0},	     {0.25, 0, 1, 7.5},
+		{-1, 0, 1, 10}, {7, 0, 1, 0},	     {0.5, 0.1, 0.9, 5},
+		{3, 3, 15, 10}, {9, 3, 15, 5},	     {5, 5, 5, 10},
+		{6, 5, 5, 0},	{INFINITY, 0, 1, 0}, {INFINITY, INFINITY, INFINITY, 0},
 	};
 
 	(void)state;
@@ -244,6 +245,31 @@ static void scores_are_derived(void **state)
 }
 
 /* Of what is old, or does not say how long it works, no score is made up. */
+static void said_twice_is_told_once(void **state)
+{
+	Suanlu__ServiceLoad load = SUANLU__SERVICE_LOAD__INIT;
+	Suanlu__Metric metric[] = {SUANLU__METRIC__INIT, SUANLU__METRIC__INIT,
+				   SUANLU__METRIC__INIT};
+	Suanlu__Metric *metrics[] = {&metric[0], &metric[1], &metric[2]};
+	struct lab *lab = *state;
+	unsigned told = 0;
+
+	for (unsigned i = 0; i < 3; i++) {
+		metric[i].type = "compute_cpu";
+		metric[i].statistics = i < 2 ? "mean" : "max";
+		metric[i].value = i;
+	}
+	load.servers = 4;
+	load.metric = metrics;
+	load.n_metric = 3;
+	say(lab, NEAR, &load);
+	tell(lab, NEAR, NOW_S);
+	for (unsigned i = 0; i < lab->metrics; i++)
+		told += strcmp(lab->type[i], "compute_cpu") == 0;
+	assert_int_equal(told, 2);
+	assert_value(lab, "compute_cpu", 0);
+}
+
 static void unknown_has_no_score(void **state)
 {
 	Suanlu__ServiceLoad load = SUANLU__SERVICE_LOAD__INIT;
@@ -272,6 +298,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(nothing_said_is_nothing_told, lab_open, lab_close),
 		cmocka_unit_test_setup_teardown(what_was_said_is_told, lab_open, lab_close),
 		cmocka_unit_test_setup_teardown(scores_are_derived, lab_open, lab_close),
+		cmocka_unit_test_setup_teardown(said_twice_is_told_once, lab_open, lab_close),
 		cmocka_unit_test_setup_teardown(unknown_has_no_score, lab_open, lab_close),
 	};
 
