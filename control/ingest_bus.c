@@ -173,5 +173,10 @@ void ingest_bus_log(struct ingest_bus *in, double now_s)
 		log_warning("bus: %s", status.error);
 		strcpy(in->told_error, status.error);
 	}
+	if (status.connected && in->told == INGEST_BUS_UP && !*status.error && *in->told_error &&
+	    may_tell(in, now_s)) {
+		log_info("bus: nothing to complain of any more");
+		in->told_error[0] = '\0';
+	}
 	log_lost(in, status.lost + inbox_refused(in->inbox), now_s);
 }

@@ -86,6 +86,7 @@ static void follow(struct bus *bus, natsConnection *nc, bool connected, bool clo
 	pthread_mutex_lock(&bus->lock);
 	bus->status.connected = connected;
 	bus->status.connects += connected;
+	bus->status.bucket &= connected;
 	bus->renewed |= connected;
 	bus->closed |= closed;
 	if (connected)

@@ -75,6 +75,7 @@ for n in 1 2 3; do
     lab_stop "bus-n$n" KILL
 done
 check "without a bus the edge says so" "see show status" lab_wait 5 "" lab_bus_is edge false
+check_equal "nor is there a bucket" "$(lab_cli edge show status --json | jq .bus.bucket)" false
 sleep 0.7 # the reports' validity passes
 check_equal "and its routes stay" "$(lab_cli edge show routes --json |
     jq -c '[.routes[] | select(.service == "infer") | .usable and (.why | test("last routes"))] | any')" true
