@@ -227,7 +227,7 @@ LANES_INLINE void finish(const struct interior *in, solve_row *x)
 		for (unsigned l = 0; l < LANES && g * LANES + l < in->edges; l++) {
 			double *row = x[in->edge[g * LANES + l]];
 			for (unsigned j = 0; fabs(sum[l] - 1) <= 1e-9 && j < in->sites; j++)
-				row[j] = cell[j][l];
+				row[j] = cell[j][l] / sum[l];
 		}
 	}
 }
@@ -289,6 +289,7 @@ LANES_CLONES void interior_point(const struct solve_problem *problem, const doub
 	struct interior in;
 	struct way_mark mark;
 	double idle_s = 0, relative = COMPLEMENTARITY;
+	unsigned tries;
 
 	in.problem = problem;
 	in.sites = problem->sites;
@@ -305,13 +306,14 @@ LANES_CLONES void interior_point(const struct solve_problem *problem, const doub
 	}
 	start(&in);
 	in.mu = AHEAD * rest(&in);
-	for (unsigned try = in.edges > 1 ? 0 : TRIES - 1; try < TRIES; try++) {
+	tries = in.edges > 1 ? TRIES : 1;
+	for (unsigned try = 0; try < tries; try++) {
+		unsigned steps = try < TRIES - 1 ? POLISH_STEPS : POLISH_STEPS_LAST;
+
 		approach(&in, relative, &idle_s);
 		keep(&mark, &in);
 		settle(&in, idle_s);
-		bool last = try == TRIES - 1;
-		bool many = last && in.edges > 1;
-		if (polish(&in, many ? POLISH_STEPS_LAST : POLISH_STEPS) || last)
+		if (polish(&in, steps) || try == tries - 1)
 			break;
 		go_back(&in, &mark);
 		relative /= 100;
