@@ -1,13 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "gather.h"
+#include "../telemetry/plausible.h"
 #include <math.h>
 
-#define FLOWS_MAX 100e6 /* more is no load but nonsense, and edges refuse it */
 #define TOTAL_MAX 0x1p62
-#define RATE_MAX 1e9
-#define TIME_S_MAX 1e5
-#define SCV_MAX 1e4
-#define SERVERS_MAX 1e6
 #define METRIC_MAX 1e300
 
 static void add_metric(struct report_load *out, struct sl_metric metric)
@@ -38,10 +34,10 @@ void gather_watched(struct report_load *out, const struct meter_load *load, uint
 	*out = (struct report_load){
 		.load = *load, .servers = servers, .cpu_utilisation = host->cpu_utilisation};
 	/* thousands of connections that stay for days: nobody knows how long they are served */
-	if (!(load->service_time_s <= TIME_S_MAX))
+	if (!(load->service_time_s <= PLAUSIBLE_TIME_S_MAX))
 		out->load.service_time_s = 0;
-	if (!(load->service_scv <= SCV_MAX))
-		out->load.service_scv = SCV_MAX;
+	if (!(load->service_scv <= PLAUSIBLE_SCV_MAX))
+		out->load.service_scv = PLAUSIBLE_SCV_MAX;
 	if (load->sojourn_s > 0)
 		add_measured(out, "delay_raw", "s", measured, load->sojourn_s);
 	if (out->load.service_time_s > 0)
@@ -72,13 +68,13 @@ static double known(const struct reading *reading, enum mapping_field field, dou
  */
 static double in_flight_of(const struct reading *reading)
 {
-	double told = known(reading, FIELD_IN_FLIGHT, FLOWS_MAX, NAN);
-	double by_rate = known(reading, FIELD_SERVICE_TIME_S, TIME_S_MAX, NAN) *
-			 known(reading, FIELD_COMPLETIONS_PER_S, RATE_MAX, NAN);
+	double told = known(reading, FIELD_IN_FLIGHT, PLAUSIBLE_FLOWS_MAX, NAN);
+	double by_rate = known(reading, FIELD_SERVICE_TIME_S, PLAUSIBLE_TIME_S_MAX, NAN) *
+			 known(reading, FIELD_COMPLETIONS_PER_S, PLAUSIBLE_RATE_MAX, NAN);
 
 	if (!isnan(told))
 		return told;
-	if (by_rate <= FLOWS_MAX)
+	if (by_rate <= PLAUSIBLE_FLOWS_MAX)
 		return by_rate;
 	return reading->wants_in_flight || isnan(reading->field[FIELD_SERVICE_TIME_S]) ? NAN : 0;
 }
@@ -116,10 +112,11 @@ void gather_said(struct report_load *out, const struct sl_load *said)
 bool gather_scraped(struct report_load *out, const struct reading *reading, uint32_t servers)
 {
 	double in_flight = in_flight_of(reading);
-	double queued = known(reading, FIELD_QUEUED, FLOWS_MAX, 0);
+	double queued = known(reading, FIELD_QUEUED, PLAUSIBLE_FLOWS_MAX, 0);
 
 	*out = (struct report_load){.cpu_utilisation = -1};
-	out->servers = (uint32_t)fmax(1, rint(known(reading, FIELD_SERVERS, SERVERS_MAX, servers)));
+	out->servers = (uint32_t)fmax(
+		1, rint(known(reading, FIELD_SERVERS, PLAUSIBLE_SERVERS_MAX, servers)));
 	if (isnan(in_flight))
 		return false;
 	/* what it calls running beyond what it can work on at the same time, waits */
@@ -129,11 +126,11 @@ bool gather_scraped(struct report_load *out, const struct reading *reading, uint
 	}
 	out->load = (struct meter_load){
 		.in_flight = (uint32_t)lrint(in_flight),
-		.queued = (uint32_t)lrint(fmin(queued, FLOWS_MAX)),
-		.service_time_s = known(reading, FIELD_SERVICE_TIME_S, TIME_S_MAX, 0),
-		.service_scv = known(reading, FIELD_SERVICE_SCV, SCV_MAX, -1),
-		.arrivals_per_s = known(reading, FIELD_ARRIVALS_PER_S, RATE_MAX, 0),
-		.completions_per_s = known(reading, FIELD_COMPLETIONS_PER_S, RATE_MAX, 0),
+		.queued = (uint32_t)lrint(fmin(queued, PLAUSIBLE_FLOWS_MAX)),
+		.service_time_s = known(reading, FIELD_SERVICE_TIME_S, PLAUSIBLE_TIME_S_MAX, 0),
+		.service_scv = known(reading, FIELD_SERVICE_SCV, PLAUSIBLE_SCV_MAX, -1),
+		.arrivals_per_s = known(reading, FIELD_ARRIVALS_PER_S, PLAUSIBLE_RATE_MAX, 0),
+		.completions_per_s = known(reading, FIELD_COMPLETIONS_PER_S, PLAUSIBLE_RATE_MAX, 0),
 		.arrivals = (uint64_t)known(reading, FIELD_ARRIVALS, TOTAL_MAX, 0),
 		.completions = (uint64_t)known(reading, FIELD_COMPLETIONS, TOTAL_MAX, 0),
 	};

@@ -5,7 +5,6 @@
 #include <suanlu/config.h>
 
 #define SENT_MAX (1ull << 53) /* a double holds each */
-#define TIME_S_MAX 1e5
 #define METRIC_TEXT_MAX 64
 
 /* Everything below returns NULL, or the name of the first field that cannot be. */
@@ -50,7 +49,7 @@ static const char *check_latency(const Suanlu__LatencyQuantile *latency)
 {
 	if (!in_range(latency->quantile, 0, 1))
 		return "latency quantile";
-	return in_range(latency->latency_s, 0, TIME_S_MAX) ? NULL : "latency_s";
+	return in_range(latency->latency_s, 0, PLAUSIBLE_TIME_S_MAX) ? NULL : "latency_s";
 }
 
 static const char *check_details(const Suanlu__ServiceLoad *load)
@@ -72,7 +71,7 @@ static const char *check_load(const Suanlu__ServiceLoad *load)
 {
 	if (load->servers < 1 || load->servers > PLAUSIBLE_SERVERS_MAX)
 		return "servers";
-	if (!in_range(load->service_time_s, 0, TIME_S_MAX)) /* 0: unknown */
+	if (!in_range(load->service_time_s, 0, PLAUSIBLE_TIME_S_MAX)) /* 0: unknown */
 		return "service_time_s";
 	if (load->has_service_scv_case && !in_range(load->service_scv, 0, PLAUSIBLE_SCV_MAX))
 		return "service_scv";
@@ -213,9 +212,9 @@ static bool paths_plausible(const Suanlu__Report *report, char *why, size_t byte
 			wrong = "site name";
 		else if (seen_before(&names, path->site))
 			wrong = "site named twice";
-		else if (!in_range(path->delay_s, 0, TIME_S_MAX))
+		else if (!in_range(path->delay_s, 0, PLAUSIBLE_TIME_S_MAX))
 			wrong = "delay_s";
-		else if (!in_range(path->link_s, 0, TIME_S_MAX))
+		else if (!in_range(path->link_s, 0, PLAUSIBLE_TIME_S_MAX))
 			wrong = "link_s";
 		if (wrong)
 			return wrong_in(why, bytes, "path", path->site, wrong);
