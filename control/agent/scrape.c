@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "scrape.h"
+#include "../clock.h"
 #include "exposition.h"
 #include "gather.h"
 #include "orca.h"
@@ -14,7 +15,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define NS_PER_MS 1000000ull
 #define BODY_MAX (8 << 20)
@@ -49,18 +49,10 @@ struct scrape {
 	bool told_bad_lines;
 };
 
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
 /* Each change, but of one that comes and goes for ever some at first, then one a minute. */
 static void tell_trouble(struct scrape *scrape)
 {
-	const uint64_t minutes = (now_ns() - scrape->tells_ns) / TELL_NS;
+	const uint64_t minutes = (clock_ns() - scrape->tells_ns) / TELL_NS;
 
 	if (strcmp(scrape->trouble, scrape->told_trouble) == 0)
 		return;
@@ -174,7 +166,7 @@ static const char *header(struct evhttp_request *request, const char *name)
 static void take_body(struct scrape *scrape, struct evhttp_request *request, char *text,
 		      size_t bytes)
 {
-	const uint64_t now = now_ns();
+	const uint64_t now = clock_ns();
 	const char *type = header(request, "Content-Type");
 	const char *encoding = header(request, "Content-Encoding");
 	struct exposition_result result;
@@ -503,7 +495,7 @@ int scrape_open(struct scrape **out, const struct agent_service *service, struct
 	scrape->service = service;
 	scrape->base = base;
 	scrape->tells = TELLS_MAX;
-	scrape->tells_ns = now_ns();
+	scrape->tells_ns = clock_ns();
 	err = parse_url(scrape, error);
 	if (!err)
 		err = open_dns(scrape);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "bus.h"
+#include "../clock.h"
 #include "bucket.h"
 #include "bus_text.h"
 #include <errno.h>
@@ -181,10 +182,7 @@ static natsStatus set_options(struct bus *bus, const struct sl_bus *config, cons
 
 static int64_t now_ms(void)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000 + now.tv_nsec / 1000000;
+	return (int64_t)(clock_ns() / 1000000);
 }
 
 /* With the lock held; whole milliseconds from now. */
